@@ -1,0 +1,58 @@
+"""flask-backend-patterns: what production back ends need, for any Flask app."""
+
+from ._config import ConfigError, SetupError
+from .api import Blueprint
+from .errors import (
+    AppError,
+    BadRequestError,
+    CacheError,
+    ConflictError,
+    DatabaseError,
+    DeadlineExceededError,
+    ErrorContext,
+    ForbiddenError,
+    InternalError,
+    InvalidTokenError,
+    MethodNotAllowedError,
+    NetworkError,
+    NotFoundError,
+    PayloadTooLargeError,
+    PreconditionFailedError,
+    PreconditionRequiredError,
+    RateLimitError,
+    ServiceUnavailableError,
+    ThirdPartyAPIError,
+    UnauthorizedError,
+    UnsupportedMediaTypeError,
+    ValidationError,
+)
+from .extension import BackendPatterns
+
+__all__ = [
+    "AppError",
+    "BackendPatterns",
+    "BadRequestError",
+    "Blueprint",
+    "CacheError",
+    "ConfigError",
+    "ConflictError",
+    "DatabaseError",
+    "DeadlineExceededError",
+    "ErrorContext",
+    "ForbiddenError",
+    "InternalError",
+    "InvalidTokenError",
+    "MethodNotAllowedError",
+    "NetworkError",
+    "NotFoundError",
+    "PayloadTooLargeError",
+    "PreconditionFailedError",
+    "PreconditionRequiredError",
+    "RateLimitError",
+    "ServiceUnavailableError",
+    "SetupError",
+    "ThirdPartyAPIError",
+    "UnauthorizedError",
+    "UnsupportedMediaTypeError",
+    "ValidationError",
+]

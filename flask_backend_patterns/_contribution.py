@@ -1,0 +1,50 @@
+"""What a feature may hand to the extension, so that features need not know each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from ._boundary import Exchange
+
+# Sees each response's header list before it is sent, and the names (in lower case) that are already on it; adds only.
+HeaderPass: TypeAlias = "Callable[[Exchange, list[tuple[str, str]], set[str]], None]"
+# Called at the start and, exactly once, at the end of each request, whatever happened in between; must not raise.
+RequestHook: TypeAlias = "Callable[[Exchange], None]"
+
+
+class EventLog(Protocol):
+    """Where features write their log events: a name in snake_case or dotted, and fields."""
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """Something happened."""
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """Something should be looked at."""
+
+    def error(self, event: str, **fields: Any) -> Any:
+        """Something failed; `exc_info` takes the exception."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCheck:
+    """A dependency's check: `run` returns facts to show (or None) and raises when the dependency is unfit.
+
+    A failed check that is not `critical` makes the answer `warn` instead of `fail`.
+    """
+
+    name: str
+    run: Callable[[], dict[str, Any] | None]
+    critical: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contribution:
+    """One feature's part in the life of a request, and its health checks."""
+
+    begin: RequestHook | None = None
+    headers: HeaderPass | None = None
+    finished: RequestHook | None = None
+    health_checks: tuple[HealthCheck, ...] = ()

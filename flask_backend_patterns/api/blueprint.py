@@ -1,0 +1,109 @@
+"""The blueprint for API routes: flask-smorest's, with our errors and their documentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import flask_smorest
+from flask.views import View
+
+from ..errors import title_of
+from ..guard import declarations_of
+from .parser import Parser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ERROR_SCHEMA_NAME = "BackendError"
+ERROR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {
+                    "type": "string",
+                    "description": "Stable, for programs.",
+                    "examples": ["VALIDATION_ERROR"],
+                },
+                "message": {"type": "string", "description": "For people."},
+                "details": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["message"],
+                        "properties": {
+                            "field": {
+                                "type": "string",
+                                "description": "A dotted path, such as items.0.quantity.",
+                            },
+                            "in": {"type": "string", "enum": ["query", "path", "headers", "cookies"]},
+                            "message": {"type": "string"},
+                        },
+                    },
+                },
+                "request_id": {"type": "string", "description": "Find the log lines of this request by it."},
+            },
+        }
+    },
+}
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """A `flask_smorest.Blueprint` whose errors follow our contract, also without an `Api` of flask-smorest.
+
+    Its document lists the error statuses of the declarations on each view (`@rate_limit` brings 429).
+    """
+
+    is_backend_api: ClassVar[bool] = True
+    ARGUMENTS_PARSER = Parser()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._prepare_doc_cbks.append(self._prepare_errors_doc)
+
+    def _store_endpoint_docs(
+        self, endpoint: str, obj: Any, parameters: list[Any] | None, tags: list[str] | None, **options: Any
+    ) -> None:
+        super()._store_endpoint_docs(endpoint, obj, parameters, tags, **options)
+        for method, operation in self._docs[endpoint].items():
+            if method != "parameters":
+                operation["error_statuses"] = _error_statuses(obj, method.upper())
+
+    @staticmethod
+    def _prepare_errors_doc(
+        doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, **_: Any
+    ) -> dict[str, Any]:
+        if ERROR_SCHEMA_NAME not in spec.components.schemas:
+            spec.components.schema(ERROR_SCHEMA_NAME, ERROR_SCHEMA)
+        schema = {"$ref": f"#/components/schemas/{ERROR_SCHEMA_NAME}"}
+        responses = doc.setdefault("responses", {})
+        responses["default"] = _error_response("Any other error", schema)
+        argument_errors = [status for status in responses if str(status) in {"400", "422"}]
+        for status in (*argument_errors, *doc_info["error_statuses"]):
+            responses[str(status)] = _error_response(title_of(int(status)), schema)
+        return doc
+
+
+def _error_statuses(view: Any, method: str) -> list[int]:
+    if isinstance(view, type) and issubclass(view, View):
+        view = _ClassView(view)
+    return sorted(
+        {status for declaration in declarations_of(view, method) for status in declaration.statuses}
+    )
+
+
+def _error_response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+class _ClassView:
+    """A view class before `as_view`, in the shape `declarations_of` reads."""
+
+    def __init__(self, view_class: type[View]) -> None:
+        self.view_class: Callable[..., Any] = view_class
+
+    def __call__(self) -> None:
+        """Never called; views are callables."""

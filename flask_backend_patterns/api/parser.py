@@ -1,0 +1,28 @@
+"""Reads request input for `Blueprint.arguments`, with clear refusals of bodies that cannot be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from webargs.flaskparser import FlaskParser
+
+from ..errors import BadRequestError, UnsupportedMediaTypeError
+
+if TYPE_CHECKING:
+    from flask import Request
+
+
+class Parser(FlaskParser):
+    """webargs' parser; a body that is not JSON is a 415, not a list of missing fields."""
+
+    def _raw_load_json(self, req: Request) -> Any:
+        if not req.is_json and _has_body(req):
+            raise UnsupportedMediaTypeError("Send the body as application/json.")
+        return super()._raw_load_json(req)
+
+    def _handle_invalid_json_error(self, error: Exception, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise BadRequestError("The request body is not valid JSON.", code="MALFORMED_JSON") from error
+
+
+def _has_body(req: Request) -> bool:
+    return bool(req.content_length) or "chunked" in req.headers.get("Transfer-Encoding", "")

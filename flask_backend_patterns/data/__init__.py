@@ -1,0 +1,1 @@
+"""Database access; so far the database's part in readiness."""

@@ -1,0 +1,63 @@
+"""Turns the nested messages of marshmallow and webargs into a flat list of details."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+Detail: TypeAlias = dict[str, str]
+
+# Where webargs found the input, in the words of CONTRACTS; the body is the default and not named.
+BODY_LOCATIONS = frozenset({"json", "form", "files", "json_or_form"})
+OTHER_LOCATIONS = {
+    "query": "query",
+    "querystring": "query",
+    "path": "path",
+    "view_args": "path",
+    "headers": "headers",
+    "cookies": "cookies",
+}
+
+
+def flatten(messages: Any, *, location: str | None = None) -> list[Detail]:
+    """One detail for each message: `{"items": {0: {"quantity": ["Not an integer."]}}}` has the field `items.0.quantity`.
+
+    Messages about a whole object (`_schema`) carry the object's own path, or no field at the top.
+    """
+    return [_detail(path, message, location) for path, message in _walk(messages, ())]
+
+
+def flatten_by_location(messages: Any) -> list[Detail]:
+    """The same for webargs, whose outermost keys are locations (`json`, `query`)."""
+    if not isinstance(messages, Mapping):
+        return flatten(messages)
+    details: list[Detail] = []
+    for key, inner in messages.items():
+        if key in BODY_LOCATIONS:
+            details += flatten(inner)
+        elif key in OTHER_LOCATIONS and isinstance(inner, Mapping):
+            details += flatten(inner, location=OTHER_LOCATIONS[key])
+        else:
+            details += flatten({key: inner})
+    return details
+
+
+def _walk(messages: Any, path: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            yield from _walk(inner, path if key == "_schema" else (*path, str(key)))
+    elif isinstance(messages, (list, tuple)):
+        for inner in messages:
+            yield from _walk(inner, path)
+    else:
+        yield path, str(messages)
+
+
+def _detail(path: tuple[str, ...], message: str, location: str | None) -> Detail:
+    detail: Detail = {}
+    if path:
+        detail["field"] = ".".join(path)
+    if location is not None:
+        detail["in"] = location
+    detail["message"] = message
+    return detail

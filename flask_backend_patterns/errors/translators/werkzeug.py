@@ -1,0 +1,85 @@
+"""Translates werkzeug's HTTP exceptions, with what webargs and flask-smorest put on them."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import (
+    BadRequest,
+    HTTPException,
+    InternalServerError,
+    MethodNotAllowed,
+    RequestEntityTooLarge,
+)
+
+from ..details import flatten_by_location
+from ..tree import (
+    ERRORS_BY_STATUS,
+    AppError,
+    BadRequestError,
+    InternalError,
+    MethodNotAllowedError,
+    ValidationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MALFORMED_JSON = "MALFORMED_JSON"
+
+
+def translate(error: HTTPException) -> AppError | None:
+    """Status, description and headers are kept; the code is that of the status."""
+    if isinstance(error, InternalServerError) and error.original_exception is not None:
+        return InternalError()
+    if is_malformed_json(error):
+        return BadRequestError("The request body is not valid JSON.", code=MALFORMED_JSON)
+    data: Mapping[str, Any] = (
+        getattr(error, "data", None) or {}
+    )  # put there by webargs' and smorest's `abort`
+    headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
+    headers.update(data.get("headers") or {})
+    options: dict[str, Any] = {"headers": headers}
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        return MethodNotAllowedError(error.description, allowed=sorted(error.valid_methods))
+    message = data.get("message", error.description)
+    messages = data.get("errors", data.get("messages"))
+    if messages:
+        options["details"] = flatten_by_location(messages)
+        if error.code == ValidationError.status and "message" not in data:
+            message = None
+    return of_status(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, message, options)
+
+
+def of_status(status: int, message: str | None, options: dict[str, Any]) -> AppError:
+    """The error of the tree for `status`, or a plain `AppError` whose code is the status' name (`GONE`)."""
+    known = ERRORS_BY_STATUS.get(status)
+    if known is not None:
+        return known(message, **options)
+    try:
+        standard = HTTPStatus(status)
+    except ValueError:
+        code, phrase = f"HTTP_{status}", "Error"
+    else:
+        code, phrase = standard.name, standard.phrase
+    error = AppError(phrase if message is None else message, code=code, **options)
+    error.status = status
+    return error
+
+
+def is_malformed_json(error: HTTPException) -> bool:
+    """Whether `request.get_json()` or webargs gave up on the body (their exceptions carry only a stock sentence)."""
+    if not isinstance(error, BadRequest) or isinstance(error, RequestEntityTooLarge):
+        return False
+    reason: BaseException | None = getattr(error, "exc", None)  # webargs
+    if reason is None and _is_stock(error):
+        cause = error.__cause__  # Flask raises a second BadRequest from the first outside debug
+        reason = (cause if isinstance(cause, BadRequest) else error).__context__
+    return isinstance(reason, (json.JSONDecodeError, UnicodeDecodeError))
+
+
+def _is_stock(error: BadRequest) -> bool:
+    description = error.description or ""
+    return description == BadRequest.description or description.startswith("Failed to decode JSON object")

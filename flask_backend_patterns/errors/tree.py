@@ -1,0 +1,266 @@
+"""The exception tree: every failure a client can be told about.
+
+::
+
+    AppError
+     ├─ BadRequestError 400          ├─ RateLimitError 429
+     ├─ UnauthorizedError 401        └─ system errors
+     │   └─ InvalidTokenError 401        ├─ InternalError 500
+     ├─ ForbiddenError 403               ├─ ThirdPartyAPIError 502
+     ├─ NotFoundError 404                ├─ UnavailableError 503
+     ├─ MethodNotAllowedError 405        │   ├─ DatabaseError
+     ├─ ConflictError 409                │   ├─ CacheError
+     ├─ PreconditionFailedError 412      │   ├─ NetworkError
+     ├─ PayloadTooLargeError 413         │   └─ ServiceUnavailableError
+     ├─ UnsupportedMediaTypeError 415    └─ DeadlineExceededError 504
+     ├─ ValidationError 422
+     └─ PreconditionRequiredError 428
+
+Users subclass any of them and set `status`, `code` and `default_message` on the class.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+DEFAULT_RETRY_AFTER_SECONDS = 5
+
+
+class AppError(Exception):
+    """A failure with an answer: `status`, `code`, `message` and `details` are shown to the client, nothing else is.
+
+    `details` are mappings with `message`, usually `field` (a dotted path, `items.0.quantity`) and `in` when the field
+    is not in the body. `headers` go on the response. The exception's cause is logged, never shown.
+    """
+
+    status: int = 500
+    code: str = "INTERNAL_ERROR"
+    default_message: ClassVar[str] = "An unexpected error occurred."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        details: Iterable[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.message = self.default_message if message is None else message
+        if code is not None:
+            self.code = code
+        self.details = tuple(dict(detail) for detail in details)
+        self.headers = dict(headers or {})
+        super().__init__(self.message)
+
+
+class BadRequestError(AppError):
+    """The request cannot be understood; code `MALFORMED_JSON` when its body is not JSON."""
+
+    status = 400
+    code = "BAD_REQUEST"
+    default_message = "The request could not be understood."
+
+
+class UnauthorizedError(AppError):
+    """No valid credentials; answered with a `WWW-Authenticate` challenge (RFC 9110, 11.6.1)."""
+
+    status = 401
+    code = "UNAUTHORIZED"
+    default_message = "Authentication is required."
+
+    def __init__(self, message: str | None = None, *, scheme: str = "Bearer", **options: Any) -> None:
+        super().__init__(message, **options)
+        self.scheme = scheme
+        self.headers.setdefault("WWW-Authenticate", self.challenge())
+
+    def challenge(self) -> str:
+        """The value of `WWW-Authenticate`."""
+        return self.scheme
+
+
+class InvalidTokenError(UnauthorizedError):
+    """A token was sent and does not count; code `TOKEN_EXPIRED` or `TOKEN_REVOKED` where that is the reason."""
+
+    code = "INVALID_TOKEN"
+    default_message = "The token is invalid."
+
+    def challenge(self) -> str:
+        """The challenge with the error of RFC 6750, 3.1."""
+        return f'{self.scheme} error="invalid_token"'
+
+
+class ForbiddenError(AppError):
+    """The caller is known and may not do this; `permission` names what is missing, for the log."""
+
+    status = 403
+    code = "FORBIDDEN"
+    default_message = "You are not allowed to do this."
+
+    def __init__(self, message: str | None = None, *, permission: str | None = None, **options: Any) -> None:
+        super().__init__(message, **options)
+        self.permission = permission
+
+
+class NotFoundError(AppError):
+    """What was asked for does not exist, or its existence is not the caller's business."""
+
+    status = 404
+    code = "NOT_FOUND"
+    default_message = "The requested resource was not found."
+
+
+class MethodNotAllowedError(AppError):
+    """The route exists and does not take this method; `allowed` are those it takes, sent as `Allow`."""
+
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+    default_message = "The method is not allowed for the requested URL."
+
+    def __init__(self, message: str | None = None, *, allowed: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(message, **options)
+        self.allowed = tuple(allowed)
+        if self.allowed:
+            self.headers.setdefault("Allow", ", ".join(self.allowed))
+
+
+class ConflictError(AppError):
+    """The request contradicts what is stored."""
+
+    status = 409
+    code = "CONFLICT"
+    default_message = "The request conflicts with the current state."
+
+
+class PreconditionFailedError(AppError):
+    """`If-Match` or its kin did not hold (RFC 9110, 13)."""
+
+    status = 412
+    code = "PRECONDITION_FAILED"
+    default_message = "The resource has changed since it was read."
+
+
+class PayloadTooLargeError(AppError):
+    """The body is larger than the route takes."""
+
+    status = 413
+    code = "PAYLOAD_TOO_LARGE"
+    default_message = "The request body is too large."
+
+
+class UnsupportedMediaTypeError(AppError):
+    """The body's `Content-Type` is not one the route reads."""
+
+    status = 415
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    default_message = "The Content-Type of the request body is not supported."
+
+
+class ValidationError(AppError):
+    """Well formed input that breaks a rule; `details` say which field and why. The status can be set to 400."""
+
+    status = 422
+    code = "VALIDATION_ERROR"
+    default_message = "Invalid input data"
+
+
+class PreconditionRequiredError(AppError):
+    """The route insists on a conditional request (RFC 6585, 3)."""
+
+    status = 428
+    code = "PRECONDITION_REQUIRED"
+    default_message = "This request needs an If-Match header."
+
+
+class _RetryableError(AppError):
+    """A failure that passes; `retry_after` is in seconds and sent as `Retry-After`."""
+
+    def __init__(
+        self, message: str | None = None, *, retry_after: int = DEFAULT_RETRY_AFTER_SECONDS, **options: Any
+    ) -> None:
+        super().__init__(message, **options)
+        self.retry_after = retry_after
+        self.headers.setdefault("Retry-After", str(retry_after))
+
+
+class RateLimitError(_RetryableError):
+    """Too many requests; `retry_after` seconds from now there is room again."""
+
+    status = 429
+    code = "RATE_LIMIT_EXCEEDED"
+    default_message = "Too many requests."
+
+
+class InternalError(AppError):
+    """A fault of ours that nobody foresaw."""
+
+
+class ThirdPartyAPIError(AppError):
+    """A service we call answered with an error or with nonsense."""
+
+    status = 502
+    code = "THIRD_PARTY_ERROR"
+    default_message = "A service we depend on failed."
+
+
+class UnavailableError(_RetryableError):
+    """Something the route needs is away for now."""
+
+    status = 503
+    code = "SERVICE_UNAVAILABLE"
+    default_message = "The service is temporarily unavailable."
+
+
+class ServiceUnavailableError(UnavailableError):
+    """The service as a whole, or one it needs, is away; code `OVERLOADED` when it sheds load."""
+
+
+class DatabaseError(UnavailableError):
+    """The database cannot be reached, or gave up for a reason that passes."""
+
+    code = "DATABASE_ERROR"
+    default_message = "The database is temporarily unavailable."
+
+
+class CacheError(UnavailableError):
+    """Redis cannot be reached, on a route that cannot do without it."""
+
+
+class NetworkError(UnavailableError):
+    """Another host cannot be reached."""
+
+    code = "NETWORK_ERROR"
+    default_message = "A service we depend on cannot be reached."
+
+
+class DeadlineExceededError(AppError):
+    """Something took longer than it was given."""
+
+    status = 504
+    code = "DEADLINE_EXCEEDED"
+    default_message = "The request took too long."
+
+
+ERRORS_BY_STATUS: dict[int, type[AppError]] = {
+    error.status: error
+    for error in (
+        BadRequestError,
+        UnauthorizedError,
+        ForbiddenError,
+        NotFoundError,
+        MethodNotAllowedError,
+        ConflictError,
+        PreconditionFailedError,
+        PayloadTooLargeError,
+        UnsupportedMediaTypeError,
+        ValidationError,
+        PreconditionRequiredError,
+        RateLimitError,
+        InternalError,
+        ThirdPartyAPIError,
+        ServiceUnavailableError,
+        DeadlineExceededError,
+    )
+}

@@ -1,0 +1,174 @@
+"""`BackendPatterns`: reads the settings, builds every feature, installs them in one order, publishes the result."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from ._api_routes import ApiRoutes
+from ._boundary import RequestBoundary
+from ._config import ConfigError, SetupError
+from ._contribution import Contribution, HealthCheck
+from ._redis import check_redis, connect
+from ._rollback import restored_on_failure
+from ._state import EXTENSION_KEY, State
+from ._wrapped import WrappedExtensions
+from .data.health import check_engines
+from .errors import wiring as errors
+from .health import wiring as health
+from .jobs.health import check_queues
+from .observability import wiring as observability
+from .observability.logs import LoggingEventLog
+from .observability.masking import Masker
+from .security import wiring as security
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from flask import Blueprint, Flask
+
+    from .declarations import Declaration
+    from .guard import Enforcer
+
+
+class BackendPatterns:
+    """Adds the kit to Flask apps; one instance serves many, each by its own config.
+
+    `db`, `api`, `jwt`, `limiter` and `cache` say which extension object to use where an app has several; otherwise
+    the app's own is found, whether it is set up before or after. None of them is initialized here.
+    `health_checks` are functions by name that raise when a dependency is unfit. `enforcers` add kinds of declarations.
+    """
+
+    def __init__(  # noqa: PLR0913 - one for each wrapped extension, keyword only
+        self,
+        app: Flask | None = None,
+        *,
+        db: Any = None,
+        api: Any = None,
+        jwt: Any = None,
+        limiter: Any = None,
+        cache: Any = None,
+        health_checks: Mapping[str, Callable[[], dict[str, Any] | None]] | None = None,
+        enforcers: Mapping[type[Declaration], Enforcer] | None = None,
+    ) -> None:
+        self._wrapped = WrappedExtensions(db=db, api=api, jwt=jwt, limiter=limiter, cache=cache)
+        self._health_checks = tuple(
+            HealthCheck(name=name, run=run) for name, run in (health_checks or {}).items()
+        )
+        self._enforcers = dict(enforcers or {})
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Add everything to `app`, or raise and leave it as it was.
+
+        Raises `ConfigError`, which lists every wrong setting, and `SetupError` when it has run on this app before,
+        when the app has served requests already, or when a path of ours is taken.
+        """
+        if EXTENSION_KEY in app.extensions:
+            raise SetupError("BackendPatterns is already on this app; call init_app once for each app.")
+        settings = Settings.from_config(app.config)
+        problems = self._wrapped.check(app)
+        if problems:
+            raise ConfigError(problems)
+        if app._got_first_request:  # noqa: SLF001 - Flask's own check, which comes too late to say what to do
+            raise SetupError(
+                "This app has served a request already; call init_app before, where the app is made."
+            )
+
+        routes = ApiRoutes(app, settings.api.prefixes)
+        state = self._build(app, settings, routes)
+        blueprints = [health.blueprint(state.health)] if state.health else []
+        for blueprint in blueprints:
+            require_free_paths(app, blueprint)
+        with restored_on_failure(app) as undo:
+            app.extensions[EXTENSION_KEY] = state
+            if state.errors:
+                errors.install(app, state.errors)
+            if settings.security.enabled:
+                security.install(app, settings.security)
+            wrap_wsgi_app(app, _contributions(app, state, routes), settings)
+            if state.observability:
+                observability.install(app, state.observability, undo)
+            if state.health:
+                health.install(state.health, undo)
+            # Last: routes cannot be taken back.
+            for blueprint in blueprints:
+                app.register_blueprint(blueprint)
+
+    def _build(self, app: Flask, settings: Settings, routes: ApiRoutes) -> State:
+        observed = observability.build(settings.observability) if settings.observability.enabled else None
+        log = observed.log if observed else LoggingEventLog(Masker())
+        return State(
+            settings=settings,
+            wrapped=self._wrapped,
+            enforcers=self._enforcers,
+            errors=errors.build(app, settings.errors, routes, log) if settings.errors.enabled else None,
+            observability=observed,
+            health=(
+                health.build(app, settings.health, lambda: self._find_health_checks(app, settings), log)
+                if settings.health.enabled
+                else None
+            ),
+        )
+
+    def _find_health_checks(self, app: Flask, settings: Settings) -> Sequence[HealthCheck]:
+        """Asked when health is first asked for, so that extensions set up after us count too."""
+        checks = []
+        db = self._wrapped.find(app, "db")
+        if db is not None:
+            checks.append(HealthCheck(name="database", run=partial(check_engines, db)))
+        if settings.redis.url is not None:
+            client = connect(settings.redis)
+            checks.append(HealthCheck(name="redis", run=partial(check_redis, client)))
+            if settings.jobs.enabled and settings.jobs.queues:
+                run = partial(check_queues, client, settings.jobs.queues)
+                checks.append(HealthCheck(name="queue", run=run, critical=False))
+        return (*checks, *self._health_checks)
+
+
+def _contributions(app: Flask, state: State, routes: ApiRoutes) -> list[Contribution]:
+    contributions = []
+    if state.observability:
+        contributions.append(observability.contribution(app, state.observability))
+    if state.settings.security.enabled:
+        contributions.append(security.contribution(state.settings.security, routes))
+    return contributions
+
+
+def wrap_wsgi_app(app: Flask, contributions: Sequence[Contribution], settings: Settings) -> None:
+    """Put the request boundary round the app, and trusted proxies round that, where there is anything to do."""
+    wsgi_app: Any = app.wsgi_app
+    boundary = RequestBoundary(wsgi_app, contributions)
+    if boundary.is_needed:
+        wsgi_app = boundary
+    if settings.security.enabled:
+        wsgi_app = security.behind_proxies(wsgi_app, settings.security)
+    if wsgi_app != app.wsgi_app:
+        app.wsgi_app = wsgi_app  # type: ignore[method-assign]  # Flask's documented way to add middleware
+
+
+def require_free_paths(app: Flask, blueprint: Blueprint) -> None:
+    """Raise `SetupError` when a path or the name of `blueprint` is taken; a catch-all route does not take it."""
+    if blueprint.name in app.blueprints:
+        raise SetupError(f"The app has a blueprint called {blueprint.name!r} already; rename it.")
+    adapter = app.url_map.bind("localhost")
+    for path in health.paths(blueprint):
+        try:
+            rule, _ = adapter.match(path, method="GET", return_rule=True)
+        except RequestRedirect:
+            taken = f"{path}/"
+        except HTTPException:
+            continue
+        else:
+            if rule.arguments:
+                continue
+            taken = rule.endpoint
+        raise SetupError(
+            f"The path {path} is taken by the app ({taken}); move ours with BACKEND_HEALTH_PREFIX, "
+            "or leave it out with BACKEND_HEALTH_ENABLED = False."
+        )

@@ -1,0 +1,285 @@
+"""Merges the declarations on a view into one guard and runs them in the one right order.
+
+The wrapper itself enforces; nothing depends on an attribute that another decorator might lose. Adjacent decorators of
+ours become one guard. With a foreign decorator in between there are two guards, each enforcing its own declarations.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
+
+from flask import current_app, request
+from flask.views import MethodView, View
+
+from ._config import SetupError
+from ._state import state_of
+from .declarations import Declaration, in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from ._state import State
+
+Target = TypeVar("Target", bound="Callable[..., Any]")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# A check returns None to go on, or a response to answer at once; it raises an `AppError` to refuse.
+Check: TypeAlias = "Callable[[Any], Any]"
+# An around-enforcer is a generator function: it yields once to run what comes after it, gets the response as the
+# value of that `yield` (or the exception raised there), and returns the response to send.
+Around: TypeAlias = "Callable[[Any], Generator[None, Any, Any]]"
+Enforcer: TypeAlias = "Check | Around"
+Step: TypeAlias = "tuple[Enforcer, Declaration, bool]"
+Plan: TypeAlias = "tuple[Step, ...]"
+
+DECLARED = "__backend_declared__"
+
+
+class Guard:
+    """A view, its declarations in order, and the wrapper that stands in the view's place."""
+
+    __slots__ = ("__weakref__", "declarations", "view", "wrapper")
+
+    def __init__(self, view: Callable[..., Any], declarations: tuple[Declaration, ...]) -> None:
+        self.view = view
+        self.declarations = in_order(declarations)
+        self.wrapper = self._wrap_async(view) if inspect.iscoroutinefunction(view) else self._wrap(view)
+        self.wrapper.__backend_guard__ = self  # type: ignore[attr-defined]  # a function's own dict
+
+    def _wrap(self, view: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            entered: list[Generator[None, Any, Any]] = []
+            try:
+                response = _enter(self._plan(), entered)
+                if response is None:
+                    response = view(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - handed to the enforcers, which raise it again
+                return cast("R", _leave_failed(entered, error))
+            return cast("R", _leave(entered, response))
+
+        return guarded
+
+    def _wrap_async(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(view)
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            entered: list[Generator[None, Any, Any]] = []
+            try:
+                response = _enter(self._plan(), entered)
+                if response is None:
+                    response = await view(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - handed to the enforcers, which raise it again
+                return _leave_failed(entered, error)
+            return _leave(entered, response)
+
+        return guarded
+
+    def _plan(self) -> Plan:
+        state = state_of(current_app)
+        if state is None:
+            kinds = ", ".join(type(declaration).__name__ for declaration in self.declarations)
+            raise SetupError(
+                f"The view {self.view.__qualname__} is decorated with {kinds}, but this app has no BackendPatterns; "
+                "call BackendPatterns().init_app(app) where the app is made."
+            )
+        plan = state.plans.get(self)
+        if plan is None:
+            plan = state.plans[self] = self._compile(state)
+        return plan
+
+    def _compile(self, state: State) -> Plan:
+        steps: list[Step] = []
+        for declaration in self.declarations:
+            enforcer = state.enforcers.get(type(declaration))
+            if enforcer is not None:
+                steps.append((enforcer, declaration, inspect.isgeneratorfunction(enforcer)))
+            elif declaration.required:
+                raise SetupError(
+                    f"Nothing enforces {type(declaration).__name__} on the view {self.view.__qualname__}: its feature "
+                    "is switched off, or BackendPatterns(enforcers=...) lacks it. Requests are refused until then."
+                )
+        return tuple(steps)
+
+
+def declare(declaration: Declaration) -> Callable[[Target], Target]:
+    """The decorator for `declaration`: on a view function (sync or async), a method, a `View` or `MethodView` class."""
+
+    def decorate(target: Target) -> Target:
+        if not isinstance(target, type):
+            return cast("Target", _declare_on_function(target, declaration))
+        if issubclass(target, View):
+            _declare_on_class(target, declaration)
+            return target
+        raise SetupError(
+            f"{type(declaration).__name__} goes on views; {target.__qualname__} is not a flask View class."
+        )
+
+    return decorate
+
+
+def declarations_of(view: Callable[..., Any], method: str = "GET") -> tuple[Declaration, ...]:
+    """Every declaration that a request to `view` by `method` meets, in order; looks under foreign decorators too."""
+    found: list[Declaration] = []
+    seen: set[int] = set()
+    view_class = getattr(view, "view_class", None)
+    if isinstance(view_class, type):
+        found += _declared_on(view_class)
+        handler = _handler(view_class, method)
+        if handler is not None:
+            found += _search(handler, seen)
+    found += _search(view, seen)
+    return in_order(tuple(found))
+
+
+def _declare_on_function(function: Callable[..., Any], declaration: Declaration) -> Callable[..., Any]:
+    guard = _guard_of(function)
+    if guard is None:
+        return Guard(function, (declaration,)).wrapper
+    return Guard(guard.view, (declaration, *guard.declarations)).wrapper
+
+
+def _guard_of(function: Any) -> Guard | None:
+    """The guard whose wrapper `function` is; an attribute copied by a foreign `functools.wraps` does not count."""
+    guard = getattr(function, "__backend_guard__", None)
+    return guard if isinstance(guard, Guard) and guard.wrapper is function else None
+
+
+def _enter(plan: Plan, entered: list[Generator[None, Any, Any]]) -> Any:
+    for enforcer, declaration, is_around in plan:
+        answer = enforcer(declaration)
+        if is_around:
+            try:
+                next(answer)
+            except StopIteration as early:
+                answer = early.value
+            else:
+                entered.append(answer)
+                continue
+        if answer is not None:
+            return answer
+    return None
+
+
+def _leave(entered: list[Generator[None, Any, Any]], response: Any) -> Any:
+    while entered:
+        generator = entered.pop()
+        try:
+            generator.send(response)
+        except StopIteration as done:
+            response = done.value
+        except Exception as error:  # noqa: BLE001 - handed to the enforcers further out
+            return _leave_failed(entered, error)
+        else:
+            generator.close()
+            raise SetupError("An enforcer that is a generator has to yield exactly once.")
+    return response
+
+
+def _leave_failed(entered: list[Generator[None, Any, Any]], error: Exception) -> Any:
+    while entered:
+        generator = entered.pop()
+        try:
+            generator.throw(error)
+        except StopIteration as done:
+            return _leave(entered, done.value)
+        except Exception as raised:  # noqa: BLE001 - handed to the enforcers further out
+            error = raised
+    raise error
+
+
+# --- View classes -----------------------------------------------------------------------------------------------
+
+
+def _declare_on_class(view_class: type[View], declaration: Declaration) -> None:
+    setattr(view_class, DECLARED, (declaration, *view_class.__dict__.get(DECLARED, ())))
+    _guard_dispatch(view_class)
+    if getattr(view_class.as_view, "__backend_as_view__", False):
+        return
+    original = view_class.__dict__.get("as_view")
+
+    @classmethod  # type: ignore[misc]  # set on the class below
+    def as_view(cls: type[View], name: str, *args: Any, **kwargs: Any) -> Any:
+        _guard_dispatch(cls)  # a subclass may have overridden `dispatch_request`
+        bound = original.__get__(None, cls) if original else super(view_class, cls).as_view  # type: ignore[misc]
+        return bound(name, *args, **kwargs)
+
+    as_view.__func__.__backend_as_view__ = True  # type: ignore[attr-defined]  # a function's own dict
+    view_class.as_view = as_view  # type: ignore[method-assign, assignment]  # the class is ours to guard
+
+
+def _guard_dispatch(view_class: type[View]) -> None:
+    """Make the class's own `dispatch_request`, wherever it comes from, enforce what is declared on the class."""
+    original = view_class.dispatch_request
+    if getattr(original, "__backend_dispatch__", None) is original:
+        return
+    is_plain = original is MethodView.dispatch_request
+
+    @functools.wraps(original)
+    def dispatch_request(self: View, *args: Any, **kwargs: Any) -> Any:
+        guard = _class_guard(type(self), request.method, None if is_plain else original)
+        return current_app.ensure_sync(guard.wrapper)(self, *args, **kwargs)
+
+    dispatch_request.__backend_dispatch__ = dispatch_request  # type: ignore[attr-defined]  # a function's own dict
+    view_class.dispatch_request = dispatch_request  # type: ignore[method-assign]  # the class is ours to guard
+
+
+def _class_guard(view_class: type[View], method: str, dispatch: Callable[..., Any] | None) -> Guard:
+    """The guard of one method of a class: its own declarations merged with those of the class."""
+    guards: dict[Any, Guard] = view_class.__dict__.get("__backend_guards__") or {}
+    key = method if dispatch is None else dispatch
+    guard = guards.get(key)
+    if guard is None:
+        view: Callable[..., Any] | None = dispatch or _handler(view_class, method)
+        inner = _guard_of(view)
+        declared = _declared_on(view_class)
+        if inner is not None:
+            guard = Guard(inner.view, (*declared, *inner.declarations))
+        else:
+            guard = Guard(view or MethodView.dispatch_request, declared)
+        setattr(view_class, "__backend_guards__", {**guards, key: guard})  # noqa: B010 - a class, not a known type
+    return guard
+
+
+def _declared_on(view_class: type) -> tuple[Declaration, ...]:
+    return tuple(item for base in view_class.__mro__ for item in base.__dict__.get(DECLARED, ()))
+
+
+def _handler(view_class: type, method: str) -> Callable[..., Any] | None:
+    """The function that serves `method`; GET's serves HEAD, as in `MethodView`."""
+    handler = getattr(view_class, method.lower(), None)
+    if handler is None and method == "HEAD":
+        handler = getattr(view_class, "get", None)
+    return cast("Callable[..., Any] | None", handler)
+
+
+# --- Reading declarations for the audit and the OpenAPI document ------------------------------------------------
+
+
+def _search(function: Any, seen: set[int]) -> list[Declaration]:
+    if id(function) in seen:  # a view made by `as_view` holds itself
+        return []
+    seen.add(id(function))
+    guard = _guard_of(function)
+    found: list[Declaration] = list(guard.declarations) if guard else []
+    for inner in (guard.view,) if guard else _wrapped_by(function):
+        found += _search(inner, seen)
+    return found
+
+
+def _wrapped_by(function: Any) -> Iterator[Any]:
+    """What a decorator may have wrapped: `__wrapped__`, a partial's function, or what its closure holds."""
+    if hasattr(function, "__wrapped__"):
+        yield function.__wrapped__
+        return
+    if isinstance(function, functools.partial):
+        yield function.func
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            held = cell.cell_contents
+        except ValueError:  # the cell is still empty
+            continue
+        if inspect.isfunction(held) or isinstance(held, functools.partial):
+            yield held

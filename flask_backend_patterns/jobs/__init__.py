@@ -1,0 +1,1 @@
+"""Background jobs on RQ; so far the queue's part in readiness."""

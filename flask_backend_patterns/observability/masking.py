@@ -1,0 +1,68 @@
+"""Keeps secrets out of logs: values are masked by their key, at every depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "***"
+SECRET_WORDS = (
+    "password",
+    "passwd",
+    "token",
+    "authorization",
+    "secret",
+    "cookie",
+    "api_key",
+    "apikey",
+    "credential",
+)
+MAX_DEPTH = 8
+
+
+class Masker:
+    """Masks the values of keys that contain a secret word, whatever their case (`X-Auth-Token`, `client_secret`)."""
+
+    def __init__(self, more_words: tuple[str, ...] = ()) -> None:
+        self._words = SECRET_WORDS + tuple(_plain(word) for word in more_words)
+        self._known: dict[str, bool] = {}
+
+    def is_secret(self, key: str) -> bool:
+        """Whether the value of `key` is masked."""
+        known = self._known.get(key)
+        if known is None:
+            known = any(word in _plain(key) for word in self._words)
+            if len(self._known) < 1024:  # noqa: PLR2004 - keys come from code; a bound against those that do not
+                self._known[key] = known
+        return known
+
+    def mask(self, value: Any, depth: int = MAX_DEPTH) -> Any:
+        """`value` with secrets replaced; unchanged objects are returned as they are, nothing is modified."""
+        if isinstance(value, Mapping):
+            if not depth:
+                return MASK
+            return {key: self._mask_item(key, item, depth) for key, item in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.mask(item, depth - 1) for item in value] if depth else MASK
+        return value
+
+    def _mask_item(self, key: Any, item: Any, depth: int) -> Any:
+        if isinstance(key, str) and self.is_secret(key):
+            return MASK
+        if isinstance(item, (str, int, float, type(None))):
+            return item
+        return self.mask(item, depth - 1)
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace("-", "_")
+
+
+def hide_sql_parameters(error: BaseException | None) -> None:
+    """Keep the values of a failed SQL statement out of the log: SQLAlchemy prints them into the exception's text."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if hasattr(error, "hide_parameters"):
+            error.hide_parameters = True
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,31 @@
+"""Settings of request ids, logs and timings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .._config import FeatureSettings, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservabilitySettings(FeatureSettings):
+    """What is said about each request, and in which form."""
+
+    PREFIX: ClassVar[str] = "BACKEND_OBSERVABILITY_"
+
+    access_log: bool = setting(default=True, doc="One `request` event for every response.")
+    log_format: str = setting(
+        "auto",
+        choices=("auto", "json", "console"),
+        doc="`json` is one object a line, `console` is for people; `auto` is `console` in debug and `json` otherwise.",
+    )
+    log_loggers: tuple[str, ...] = setting(
+        ("flask_backend_patterns",),
+        doc="The loggers that get our handler where logging has not been set up; `root` covers the whole process.",
+    )
+    masked_keys: tuple[str, ...] = setting(
+        (),
+        doc="More keys whose values are masked in every log line, beside password, token, secret and their like.",
+    )
+    server_timing: bool | None = setting(None, doc="Send `Server-Timing`; None does so in debug only.")

@@ -1,0 +1,83 @@
+"""Builds and installs request ids, logs and timings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .._contribution import Contribution, EventLog
+from .logs import REQUEST_ID_KEY, LoggingEventLog, install_handlers
+from .masking import Masker
+from .request_id import accept_or_make
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from flask import Flask
+
+    from .._boundary import Exchange
+    from .settings import ObservabilitySettings
+
+
+@dataclass(frozen=True)
+class ObservabilityState:
+    """What the observability feature keeps for an app."""
+
+    settings: ObservabilitySettings
+    log: EventLog
+    masker: Masker
+
+
+def build(settings: ObservabilitySettings) -> ObservabilityState:
+    """The event log; nothing is attached to `logging` yet."""
+    masker = Masker(settings.masked_keys)
+    return ObservabilityState(settings, LoggingEventLog(masker), masker)
+
+
+def contribution(app: Flask, state: ObservabilityState) -> Contribution:
+    """Takes over or makes the request id, sends it back, times the request, writes the access log."""
+    wants_timing = state.settings.server_timing
+
+    def begin(exchange: Exchange) -> None:
+        exchange.request_id = exchange.environ[REQUEST_ID_KEY] = accept_or_make(exchange.environ)
+
+    def headers(exchange: Exchange, sent: list[tuple[str, str]], present: set[str]) -> None:
+        if "x-request-id" not in present and exchange.request_id is not None:
+            sent.append(("X-Request-ID", exchange.request_id))
+        if wants_timing or (wants_timing is None and app.debug):
+            sent.append(("Server-Timing", f"app;dur={exchange.elapsed_ms():.2f}"))
+
+    def finished(exchange: Exchange) -> None:
+        write_access_log(state.log, exchange)
+
+    return Contribution(
+        begin=begin, headers=headers, finished=finished if state.settings.access_log else None
+    )
+
+
+def write_access_log(log: EventLog, exchange: Exchange) -> None:
+    """The `request` event; the query string is left out, since people put secrets there."""
+    environ, request = exchange.environ, exchange.request
+    rule = request.url_rule if request is not None else None
+    log.info(
+        "request",
+        method=environ.get("REQUEST_METHOD"),
+        path=environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""),
+        route=rule.rule if rule is not None else None,
+        status=exchange.status,
+        duration_ms=round(exchange.elapsed_ms(), 2),
+        bytes=next(
+            (int(value) for name, value in exchange.headers if name.lower() == "content-length"), None
+        ),
+        request_id=exchange.request_id,
+    )
+
+
+def install(app: Flask, state: ObservabilityState, undo: ExitStack) -> None:
+    """Attach our log handler where nothing else would show the events."""
+    is_console = state.settings.log_format == "console" or (state.settings.log_format == "auto" and app.debug)
+    for logger, handler, level in install_handlers(
+        state.settings.log_loggers, is_console=is_console, masker=state.masker
+    ):
+        undo.callback(logger.setLevel, level)
+        undo.callback(logger.removeHandler, handler)

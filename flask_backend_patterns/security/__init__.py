@@ -1,0 +1,1 @@
+"""Headers, CORS, compression, trusted hosts and proxies."""

@@ -1,0 +1,396 @@
+"""The guard on every kind of view, and the order in which it enforces."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+from flask import Blueprint as FlaskBlueprint
+from flask import Flask
+from flask.views import MethodView, View
+
+from flask_backend_patterns import BackendPatterns, Blueprint, ForbiddenError, SetupError
+from flask_backend_patterns.declarations import Declaration, Phase
+from flask_backend_patterns.guard import declarations_of, declare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note(Declaration):
+    """Writes its name down; refuses or answers early when told to."""
+
+    name: str = ""
+
+
+def kind(phase: Phase, *, required: bool = True) -> type[Note]:
+    namespace = {"phase": phase, "required": required, "statuses": (int(phase) + 400,), "__annotations__": {}}
+    return dataclass(frozen=True, kw_only=True)(type(f"Note{phase.name.title()}", (Note,), namespace))
+
+
+Authenticate, Authorize, Cache = kind(Phase.AUTHENTICATION), kind(Phase.AUTHORIZATION), kind(Phase.CACHE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around(Declaration):
+    phase: ClassVar[Phase] = Phase.IDEMPOTENCY
+    name: str = "around"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optional(Declaration):
+    phase: ClassVar[Phase] = Phase.CACHE
+    required: ClassVar[bool] = False
+
+
+class Recorder:
+    """An app whose enforcers write down what they enforce."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.refuse: str | None = None
+        self.early: str | None = None
+        self.app = Flask("guarded")
+        self.app.config.update(BACKEND_OBSERVABILITY_ACCESS_LOG=False)
+        enforcers = dict.fromkeys((Authenticate, Authorize, Cache), self.check)
+        BackendPatterns(enforcers={**enforcers, Around: self.around}).init_app(self.app)
+
+    def check(self, note):
+        self.calls.append(note.name)
+        if note.name == self.refuse:
+            raise ForbiddenError
+        return f"early {note.name}" if note.name == self.early else None
+
+    def around(self, note):
+        self.calls.append(f"{note.name} in")
+        if self.early == note.name:
+            return "early around"
+        try:
+            response = yield
+        except ForbiddenError:
+            self.calls.append(f"{note.name} failed")
+            raise
+        self.calls.append(f"{note.name} out")
+        return f"<{response}>"
+
+    def get(self, method="get", **kwargs):
+        self.calls.clear()
+        return getattr(self.app.test_client(), method)("/x", **kwargs)
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()
+
+
+def losing(view):
+    """A foreign decorator that loses every attribute."""
+    if asyncio.iscoroutinefunction(view):
+
+        async def inner(*args, **kwargs):
+            return await view(*args, **kwargs)
+    else:
+
+        def inner(*args, **kwargs):
+            return view(*args, **kwargs)
+
+    inner.__name__ = "inner"
+    return inner
+
+
+def keeping(view):
+    """A foreign decorator that copies attributes, ours included."""
+    return functools.wraps(view)(losing(view))
+
+
+AUTH = declare(Authenticate(name="auth"))
+PERMIT = declare(Authorize(name="permit"))
+
+
+def sync_view():
+    return "seen"
+
+
+async def async_view():
+    return "seen"
+
+
+def method_view(decorate):
+    class Item(MethodView):
+        @decorate
+        def get(self):
+            return "seen"
+
+    return Item.as_view("item")
+
+
+def async_method_view(decorate):
+    class Item(MethodView):
+        @decorate
+        async def get(self):
+            return "seen"
+
+    return Item.as_view("item")
+
+
+def method_view_class(decorate):
+    class Item(MethodView):
+        def get(self):
+            return "seen"
+
+    return decorate(Item).as_view("item")
+
+
+def view_class(decorate):
+    class Item(View):
+        def dispatch_request(self):
+            return "seen"
+
+    return decorate(Item).as_view("item")
+
+
+def in_class_decorators(decorate):
+    class Item(MethodView):
+        decorators: ClassVar = [decorate]
+
+        def get(self):
+            return "seen"
+
+    return Item.as_view("item")
+
+
+KINDS = {
+    "function": lambda decorate: decorate(sync_view),
+    "async": lambda decorate: decorate(async_view),
+    "method": method_view,
+    "async method": async_method_view,
+    "class": method_view_class,
+    "plain View class": view_class,
+    "decorators list": in_class_decorators,
+}
+FOREIGN = {
+    "alone": lambda decorate: decorate,
+    "under losing": lambda decorate: lambda view: losing(decorate(view)),
+    "over losing": lambda decorate: lambda view: decorate(losing(view)),
+    "under keeping": lambda decorate: lambda view: keeping(decorate(view)),
+    "over keeping": lambda decorate: lambda view: decorate(keeping(view)),
+}
+CLASSES = {"class", "plain View class"}
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["app", "nested blueprint"])
+# A foreign function decorator does not go on a class.
+@pytest.mark.parametrize(
+    ("what", "foreign"),
+    [(what, foreign) for what in KINDS for foreign in FOREIGN if what not in CLASSES or foreign == "alone"],
+)
+def test_a_guard_holds_on_every_kind_of_view(recorder, what, foreign, nested):
+    """Refused when the enforcer refuses, served and enforced exactly once when it does not."""
+    view = KINDS[what](FOREIGN[foreign](AUTH))
+    register(recorder.app, view, nested=nested)
+    assert (recorder.get().data, recorder.calls) == (b"seen", ["auth"])
+    recorder.refuse = "auth"
+    assert recorder.get().status_code == 403
+    assert recorder.get("head").status_code == 403
+    assert [item.name for item in declarations_of(recorder.app.view_functions[endpoint(recorder.app)])] == [
+        "auth"
+    ]
+
+
+def register(app, view, *, nested):
+    if not nested:
+        app.add_url_rule("/x", "x", view)
+        return
+    outer, inner = Blueprint("outer", "outer"), FlaskBlueprint("inner", "inner")
+    inner.add_url_rule("/x", "x", view)
+    outer.register_blueprint = FlaskBlueprint.register_blueprint.__get__(outer)
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+
+
+def endpoint(app):
+    return next(rule.endpoint for rule in app.url_map.iter_rules() if rule.rule == "/x")
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_adjacent_declarations_run_in_the_right_order_whatever_was_written(recorder, reverse):
+    """Authentication, authorization, cache: the order of decorators does not matter."""
+    decorators = [declare(Cache(name="cache")), PERMIT, AUTH]
+    view = sync_view
+    for decorator in reversed(decorators) if reverse else decorators:
+        view = decorator(view)
+    recorder.app.add_url_rule("/x", "x", view)
+    recorder.get()
+    assert recorder.calls == ["auth", "permit", "cache"]
+    recorder.refuse = "auth"
+    recorder.get()
+    assert recorder.calls == ["auth"]
+
+
+def test_of_one_phase_the_outermost_runs_first(recorder):
+    """Reading order is running order where phases say nothing."""
+    view = declare(Authorize(name="first"))(declare(Authorize(name="second"))(sync_view))
+    recorder.app.add_url_rule("/x", "x", view)
+    recorder.get()
+    assert recorder.calls == ["first", "second"]
+
+
+def test_a_class_and_its_method_make_one_guard(recorder):
+    """The method's authentication runs before the class' cache."""
+
+    @declare(Cache(name="cache"))
+    class Item(MethodView):
+        @AUTH
+        def get(self):
+            return "seen"
+
+        def post(self):
+            return "posted"
+
+    recorder.app.add_url_rule("/x", view_func=Item.as_view("item"))
+    recorder.get()
+    assert recorder.calls == ["auth", "cache"]
+    recorder.get("post")
+    assert recorder.calls == ["cache"]
+    view = recorder.app.view_functions["item"]
+    assert [item.name for item in declarations_of(view, "GET")] == ["auth", "cache"]
+    assert [item.name for item in declarations_of(view, "POST")] == ["cache"]
+
+
+@pytest.mark.parametrize("override", ["get", "dispatch_request", "decorators", "as_view"])
+def test_a_subclass_cannot_shake_off_what_its_base_declares(recorder, override):
+    """Overriding the method, the dispatch, the decorators or `as_view` leaves the base's declarations enforced."""
+
+    @AUTH
+    class Base(MethodView):
+        def get(self):
+            return "base"
+
+    body = {
+        "get": lambda _self: "child",
+        "dispatch_request": lambda _self: "child",
+        "decorators": [],
+        "as_view": classmethod(MethodView.as_view.__func__),
+    }
+    child = type("Child", (Base,), {override: body[override]})
+    recorder.app.add_url_rule("/x", view_func=child.as_view("item"))
+    recorder.refuse = "auth"
+    assert recorder.get().status_code == 403
+
+
+def test_a_decorated_view_does_not_change_the_undecorated(recorder):
+    """Decorating makes a new view; the same function stays usable as it was."""
+    recorder.app.add_url_rule("/x", "x", sync_view)
+    AUTH(sync_view)
+    recorder.get()
+    assert recorder.calls == []
+
+
+@pytest.mark.parametrize("view", [sync_view, async_view])
+def test_around_enforcers_see_the_response_and_the_failure(recorder, view):
+    """They wrap what comes after them: a later refusal passes through them, the response is theirs to replace."""
+    recorder.app.add_url_rule("/x", "x", declare(Cache(name="cache"))(declare(Around())(AUTH(view))))
+    assert recorder.get().data == b"<seen>"
+    assert recorder.calls == ["auth", "around in", "cache", "around out"]
+    recorder.early = "cache"
+    assert recorder.get().data == b"<early cache>"
+    recorder.early = "around"
+    assert recorder.get().data == b"early around"
+    recorder.early, recorder.refuse = None, "cache"
+    assert recorder.get().status_code == 403
+    assert recorder.calls == ["auth", "around in", "cache", "around failed"]
+
+
+def test_an_around_enforcer_may_replace_a_failure(recorder):
+    """What it returns after catching is the response."""
+
+    def rescue(_declaration):
+        try:
+            yield
+        except ZeroDivisionError:
+            return "rescued"
+
+    app = Flask("rescue")
+    BackendPatterns(enforcers={Around: rescue}).init_app(app)
+
+    @app.get("/x")
+    @declare(Around())
+    def broken():
+        return 1 / 0
+
+    assert app.test_client().get("/x").data == b"rescued"
+
+
+def test_a_declaration_without_init_app_names_the_cure():
+    """Forgetting `init_app` is said with what to call, and nothing is served."""
+    app = Flask("bare")
+    app.add_url_rule("/x", "x", AUTH(sync_view))
+    app.testing = True
+    with pytest.raises(SetupError, match=r"BackendPatterns\(\)\.init_app\(app\)"):
+        app.test_client().get("/x")
+
+
+def test_a_declaration_that_nothing_enforces_refuses():
+    """A required declaration without its feature fails closed; one that is not required is skipped."""
+    app = Flask("without")
+    BackendPatterns().init_app(app)
+    app.add_url_rule("/x", "x", AUTH(sync_view))
+    app.add_url_rule("/y", "y", declare(Optional())(sync_view))
+    assert app.test_client().get("/x").status_code == 500
+    assert app.test_client().get("/y").data == b"seen"
+    app.testing = True
+    with pytest.raises(SetupError, match="Nothing enforces NoteAuthentication"):
+        app.test_client().get("/x")
+
+
+def test_one_view_on_two_apps_is_enforced_by_each_apps_own_enforcers():
+    """Plans are kept for each app."""
+    first, second = Recorder(), Recorder()
+    view = AUTH(sync_view)
+    for item in (first, second):
+        item.app.add_url_rule("/x", "x", view)
+    second.refuse = "auth"
+    assert (first.get().status_code, second.get().status_code) == (200, 403)
+
+
+def test_only_views_can_be_declared_on():
+    """A class that is no view is a mistake worth a sentence."""
+    with pytest.raises(SetupError, match="not a flask View class"):
+        AUTH(dict)
+
+
+def test_signature_and_name_are_kept():
+    """Flask makes endpoints from names, smorest documents from docstrings."""
+    guarded = AUTH(sync_view)
+    assert (guarded.__name__, guarded.__wrapped__) == ("sync_view", sync_view)
+    assert asyncio.iscoroutinefunction(AUTH(async_view))
+
+
+def test_declared_statuses_are_in_the_document(recorder):
+    """E6: the answers of a declaration (401, 429) are documented from the same decorator, on views and classes."""
+    from flask_smorest import Api
+
+    recorder.app.config.update(API_TITLE="t", API_VERSION="1", OPENAPI_VERSION="3.1.0")
+    api = Api(recorder.app)
+    blueprint = Blueprint("b", "b")
+
+    @blueprint.route("/f")
+    @blueprint.response(200)
+    @AUTH
+    def function():
+        return "seen"
+
+    @blueprint.route("/c")
+    @PERMIT
+    class Item(MethodView):
+        @AUTH
+        def get(self):
+            return "seen"
+
+    api.register_blueprint(blueprint)
+    paths = api.spec.to_dict()["paths"]
+    assert {"200", "430", "default"} <= set(paths["/f"]["get"]["responses"])
+    assert {"430", "450", "default"} <= set(paths["/c"]["get"]["responses"])
+    recorder.refuse = "auth"
+    assert recorder.app.test_client().get("/c").status_code == 403
