@@ -1,0 +1,1 @@
+"""Speed and memory, always beside something to compare with."""
