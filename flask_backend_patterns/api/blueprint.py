@@ -13,6 +13,12 @@ from .parser import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias, TypeVar
+
+    R = TypeVar("R")
+    View_ = TypeVar("View_")
+    # What a view returns is turned into a response, so its type says nothing after that.
+    Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 ERROR_SCHEMA_NAME = "BackendError"
 ERROR_SCHEMA: dict[str, Any] = {
@@ -63,6 +69,22 @@ class Blueprint(flask_smorest.Blueprint):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._prepare_doc_cbks.append(self._prepare_errors_doc)
+
+    if TYPE_CHECKING:  # flask-smorest has no types, and strict checkers refuse untyped decorators
+
+        def route(self, rule: str, **options: Any) -> Callable[[View_], View_]:
+            """Register a view and its documentation."""
+
+        get = post = put = patch = delete = route
+
+        def arguments(self, schema: Any, **options: Any) -> Callable[[Callable[..., R]], Callable[..., R]]:
+            """Validate input by `schema` and hand it to the view."""
+
+        def response(self, status_code: int | str, schema: Any = None, **options: Any) -> Decorator:
+            """Dump what the view returns by `schema`."""
+
+        def alt_response(self, status_code: int | str, **options: Any) -> Decorator:
+            """Document another response."""
 
     def _store_endpoint_docs(
         self, endpoint: str, obj: Any, parameters: list[Any] | None, tags: list[str] | None, **options: Any

@@ -56,26 +56,20 @@ def busy_app(**config) -> Flask:
         **config,
     )
     app.before_request(lambda: None)
+    app.after_request(lambda response: response)
     app.register_error_handler(404, lambda _error: ("page", 404))
     app.add_url_rule("/health/x", "x", lambda: "x")
     return app
 
 
-@pytest.fixture
-def quiet_logger():
-    """The package's logger without pytest's handlers around it, as in a fresh process."""
-    root, ours = logging.getLogger(), logging.getLogger("flask_backend_patterns")
-    kept, root.handlers = root.handlers, []
-    yield ours
-    root.handlers, ours.handlers = kept, []
-    ours.setLevel(logging.NOTSET)
-
-
 @pytest.mark.parametrize(
     "step", ["errors.install", "security.install", "observability.install", "health.install"]
 )
-def test_a_failed_init_app_leaves_no_trace(step, monkeypatch, quiet_logger):
+def test_a_failed_init_app_leaves_no_trace(step, monkeypatch):
     """Whichever step fails: extensions, routes, hooks, config, logging and signals are as before; a second call works."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as in a fresh process, without pytest's
+    monkeypatch.setattr(logging.getLogger("flask_backend_patterns"), "handlers", [])
+    logging.getLogger("flask_backend_patterns").setLevel(logging.NOTSET)
     app = busy_app()
     before = snapshot(app)
     feature, name = step.split(".")

@@ -236,6 +236,18 @@ def test_of_one_phase_the_outermost_runs_first(recorder):
     assert recorder.calls == ["first", "second"]
 
 
+def test_a_foreign_decorator_in_between_keeps_its_effect(recorder):
+    """One that copies our attributes is not mistaken for our guard: its own work is still done, and both guards'."""
+
+    def shouting(view):
+        return functools.wraps(view)(lambda: view().upper())
+
+    view = AUTH(shouting(PERMIT(sync_view)))
+    recorder.app.add_url_rule("/x", "x", view)
+    assert (recorder.get().data, recorder.calls) == (b"SEEN", ["auth", "permit"])
+    assert [item.name for item in declarations_of(view)] == ["auth", "permit"]
+
+
 def test_a_class_and_its_method_make_one_guard(recorder):
     """The method's authentication runs before the class' cache."""
 
