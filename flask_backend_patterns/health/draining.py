@@ -120,7 +120,10 @@ class Draining:
             ):  # all apps of the process at once, not one after the other
                 draining._began_at = now  # noqa: SLF001 - its own class
                 longest = max(longest, draining._seconds)  # noqa: SLF001
-            _thread.start_new_thread(self._drain, (longest,))
+            try:
+                _thread.start_new_thread(self._drain, (longest,))
+            except RuntimeError:  # no thread to be had: nobody would end the drain time
+                self._pass_on(signum, frame)
         elif self._is_over or now - self._began_at >= SAME_WISH_SECONDS:
             self._pass_on(signum, frame)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from flask import request
 from flask_compress import Compress
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from flask import Flask, Response
 
 REGISTER = "COMPRESS_REGISTER"
+# `gzip;q=0` means anything but gzip (RFC 9110 12.4.2); Flask-Compress reads it as a wish
+REFUSAL = re.compile(r"(zstd|br|gzip|deflate)\s*;\s*q=0(\.0*)?\s*(,|$)", re.IGNORECASE)
 
 
 def compress_large(app: Flask) -> Callable[[Response], Response]:
@@ -36,6 +40,9 @@ def compress_large(app: Flask) -> Callable[[Response], Response]:
         lines = response.headers.getlist("Vary")
         if len(lines) > 1:
             response.headers["Vary"] = ", ".join(lines)  # Flask-Compress would keep the first line only
+        if REFUSAL.search(request.headers.get("Accept-Encoding", "")):
+            response.vary.add("Accept-Encoding")
+            return response
         return compress.after_request(response)
 
     return compress_response

@@ -1,0 +1,59 @@
+"""Settings of the shop, read from the environment once, in `create_app`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MEBIBYTE = 1024 * 1024
+_DEFAULT_INSTANCE = Path(__file__).parent.parent / "instance"
+_POSTGRES_SCHEMES = ("postgres://", "postgresql://")
+
+
+def instance_folder(overrides: Mapping[str, object], environ: Mapping[str, str]) -> Path:
+    """The folder for everything the shop writes: database, uploads, mails, Redis' data."""
+    chosen = overrides.get("SHOP_INSTANCE") or environ.get("SHOP_INSTANCE") or _DEFAULT_INSTANCE
+    return Path(str(chosen)).resolve()
+
+
+def database_url(instance: Path, environ: Mapping[str, str]) -> str:
+    """`SHOP_DATABASE_URL` with psycopg 3 as PostgreSQL's driver, or a SQLite file in the instance folder."""
+    url = environ.get("SHOP_DATABASE_URL", "")
+    for scheme in _POSTGRES_SCHEMES:
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url or f"sqlite:///{instance / 'shop.sqlite3'}"
+
+
+def settings_from_environ(instance: Path, environ: Mapping[str, str]) -> dict[str, object]:
+    """Everything `app.config` needs.
+
+    Of the environment: `SHOP_DATABASE_URL`, `BACKEND_REDIS_URL`, `SHOP_DRAIN_FILE`, `SHOP_LOG_FORMAT`, and the
+    sizes of the seed `SHOP_SEED_USERS`, `SHOP_SEED_PRODUCTS`, `SHOP_SEED_ORDERS`; and `SHOP_IMPORT_BATCH_ROWS`, how many
+    rows of an import share a transaction.
+    """
+    return {
+        "SQLALCHEMY_DATABASE_URI": database_url(instance, environ),
+        "MAX_CONTENT_LENGTH": 16 * _MEBIBYTE,
+        "API_TITLE": "Shop",
+        "API_VERSION": "1",
+        "OPENAPI_VERSION": "3.1.0",
+        "OPENAPI_URL_PREFIX": "/",
+        "OPENAPI_JSON_PATH": "openapi.json",
+        "BACKEND_REDIS_URL": environ.get("BACKEND_REDIS_URL", "redis://127.0.0.1:6379/0"),
+        "BACKEND_API_PREFIXES": ["/api"],
+        "BACKEND_JOBS_QUEUES": ["default"],
+        "BACKEND_SECURITY_COMPRESSION": True,
+        "BACKEND_SECURITY_CORS_ORIGINS": ["http://localhost:3000"],
+        "BACKEND_OBSERVABILITY_LOG_LOGGERS": ["flask_backend_patterns", "example_app", "rq.worker"],
+        "BACKEND_OBSERVABILITY_LOG_FORMAT": environ.get("SHOP_LOG_FORMAT", "auto"),
+        "BACKEND_HEALTH_DRAIN_FILE": environ.get("SHOP_DRAIN_FILE", str(instance / "drain")),
+        "BACKEND_HEALTH_DETAILS": "always",
+        "SHOP_IMPORT_BATCH_ROWS": int(environ.get("SHOP_IMPORT_BATCH_ROWS", "250")),
+        "SHOP_SEED_USERS": int(environ.get("SHOP_SEED_USERS", "1000")),
+        "SHOP_SEED_PRODUCTS": int(environ.get("SHOP_SEED_PRODUCTS", "10000")),
+        "SHOP_SEED_ORDERS": int(environ.get("SHOP_SEED_ORDERS", "20000")),
+    }

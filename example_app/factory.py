@@ -1,0 +1,48 @@
+"""The application factory's body; `example_app.create_app` is the way in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask import Flask
+from flask_smorest import Api
+
+from example_app.cli import shop_commands
+from example_app.config import instance_folder, settings_from_environ
+from example_app.extensions import backend, db, migrate
+from example_app.jobs.queue import install_queue
+from example_app.transactions import prepare_sqlite
+from example_app.views import register_views
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build_app(config: Mapping[str, object] | None = None) -> Flask:
+    """Build the shop.
+
+    Args:
+        config: overrides of what the environment says; `SHOP_INSTANCE` in it moves the instance folder.
+
+    No connection is opened: Redis and the database are first touched by the first request, job or command.
+    """
+    overrides = dict(config or {})
+    instance = instance_folder(overrides, os.environ)
+    app = Flask("example_app", instance_path=str(instance))
+    app.config.from_mapping(settings_from_environ(instance, os.environ))
+    app.config.update(overrides)
+    for folder in ("uploads", "mail"):
+        (instance / folder).mkdir(parents=True, exist_ok=True)
+
+    db.init_app(app)
+    prepare_sqlite(app)
+    migrate.init_app(app, db, directory=str(_MIGRATIONS))
+    backend.init_app(app)
+    install_queue(app)
+    register_views(app, Api(app))
+    app.cli.add_command(shop_commands)
+    return app

@@ -1,0 +1,21 @@
+"""The tables of the shop."""
+
+from example_app.models.base import Base
+from example_app.models.catalog import Product
+from example_app.models.imports import ProductImport, ProductImportRejection
+from example_app.models.ledger import Account, Transfer
+from example_app.models.ordering import Order, OrderLine
+from example_app.models.user import ROLES, User
+
+__all__ = [
+    "ROLES",
+    "Account",
+    "Base",
+    "Order",
+    "OrderLine",
+    "Product",
+    "ProductImport",
+    "ProductImportRejection",
+    "Transfer",
+    "User",
+]

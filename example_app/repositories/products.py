@@ -1,0 +1,104 @@
+"""Queries over products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from example_app.clock import utc_now
+from example_app.models import Product
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from sqlalchemy import UnaryExpression
+    from sqlalchemy.orm import Session
+
+SORT_COLUMNS = {
+    "id": Product.id,
+    "sku": Product.sku,
+    "name": Product.name,
+    "price": Product.price_cents,
+    "stock": Product.stock,
+}
+
+
+class ProductRepository:
+    """Products of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, product_id: int) -> Product | None:
+        """The product with this id."""
+        return self._session.get(Product, product_id)
+
+    def page(self, *, offset: int, limit: int, sort: Sequence[tuple[str, bool]]) -> list[Product]:
+        """`limit` products from `offset`; `sort` holds (key of `SORT_COLUMNS`, descending)."""
+        order: list[UnaryExpression[object]] = [
+            SORT_COLUMNS[key].desc() if descending else SORT_COLUMNS[key].asc() for key, descending in sort
+        ]
+        statement = select(Product).order_by(*order, Product.id.asc()).offset(offset).limit(limit)
+        return list(self._session.scalars(statement))
+
+    def count(self) -> int:
+        """How many products there are."""
+        return self._session.scalar(select(func.count()).select_from(Product)) or 0
+
+    def by_skus(self, skus: Collection[str]) -> dict[str, Product]:
+        """Products by SKU; unknown SKUs are missing."""
+        found = self._session.scalars(select(Product).where(Product.sku.in_(skus)))
+        return {product.sku: product for product in found}
+
+    def by_ids(self, ids: Collection[int]) -> dict[int, Product]:
+        """Products by id; unknown ids are missing."""
+        found = self._session.scalars(select(Product).where(Product.id.in_(ids)))
+        return {product.id: product for product in found}
+
+    def take_stock(self, *, product_id: int, quantity: int) -> int | None:
+        """Take pieces from the stock in one conditional statement.
+
+        Returns the price of one piece in cents, as it stands while the row is locked, or None when there are
+        fewer pieces than wanted.
+        """
+        statement = (
+            update(Product)
+            .where(Product.id == product_id, Product.stock >= quantity)
+            .values(stock=Product.stock - quantity, version=Product.version + 1, updated_at=utc_now())
+            .returning(Product.price_cents)
+            .execution_options(synchronize_session=False)
+        )
+        return self._session.scalar(statement)
+
+    def upsert(self, rows: Sequence[Mapping[str, object]]) -> int:
+        """Insert products, or update those whose SKU exists. Returns how many were new.
+
+        Rows are written in the order of their SKU, as orders lock them, so the two never wait for each other in a
+        circle. A SKU may be there once only.
+        """
+        if not rows:
+            return 0
+        skus = [str(row["sku"]) for row in rows]
+        existing = len(self.by_skus(skus))
+        now = utc_now()
+        values = [
+            {**row, "version": 1, "created_at": now, "updated_at": now}
+            for row in sorted(rows, key=lambda row: str(row["sku"]))
+        ]
+        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
+        insert = sqlite.insert(Product) if is_sqlite else postgresql.insert(Product)
+        statement = insert.on_conflict_do_update(
+            index_elements=[Product.sku],
+            set_={
+                "name": insert.excluded.name,
+                "description": insert.excluded.description,
+                "price_cents": insert.excluded.price_cents,
+                "stock": insert.excluded.stock,
+                "version": Product.version + 1,
+                "updated_at": insert.excluded.updated_at,
+            },
+        )
+        self._session.execute(statement, values)
+        return len(rows) - existing

@@ -1,0 +1,1 @@
+"""Demo data: `demo` says who may log in, `story` makes it all up, `writing` stores it."""
