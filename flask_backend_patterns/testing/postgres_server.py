@@ -199,7 +199,8 @@ def fresh_schema(server: PostgresServer | ForeignPostgres) -> Iterator[str]:
 
 def _administrator(url: URL) -> "psycopg.Connection[tuple[object, ...]]":
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.connect(plain, autocommit=True, connect_timeout=10)
+    # A lock that is still held by somebody is an error that says so, not a run that never ends.
+    return psycopg.connect(plain, autocommit=True, connect_timeout=10, options="-clock_timeout=10s")
 
 
 def _children(pid: int) -> list[int]:
