@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,8 @@ class Supervisor:
             "PYTHONPATH": os.pathsep.join(filter(None, [environ.get("PYTHONPATH"), str(_ROOT)])),
             "SHOP_INSTANCE": str(settings.instance),
             "SHOP_DRAIN_FILE": str(settings.drain_file),
+            # The children write to pipes and cannot see that a person is reading.
+            "SHOP_LOG_FORMAT": environ.get("SHOP_LOG_FORMAT", "console" if sys.stdout.isatty() else "auto"),
         }
         self._running: list[Child] = []
         self._signals = 0

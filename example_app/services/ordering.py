@@ -34,9 +34,9 @@ class WantedLine:
 def place_order(user_id: int, lines: Sequence[WantedLine]) -> Order:
     """Take the stock, write the order and book it, in one transaction; then have the confirmation sent.
 
-    Returns the order with its lines and products loaded, detached from any session. Raises `ValidationError` for an unknown product and `ConflictError` when there are not
-    enough pieces; then nothing has changed. Once committed the order stands: a queue that is down only delays the
-    confirmation (`flask shop resend-confirmations`).
+    Returns the order with its lines and products loaded, detached from any session. Raises `ValidationError` for an
+    unknown product and `ConflictError` when there are not enough pieces; then nothing has changed. Once committed the
+    order stands: a queue that is down only delays the confirmation (`flask shop resend-confirmations`).
     """
     with write_transaction() as session:
         order = _write_order(session, user_id, lines)

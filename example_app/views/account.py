@@ -1,7 +1,5 @@
 """`/api/me` and `/api/accounts/me`."""
 
-# flask-smorest ships without types, so its decorators have none.
-
 from __future__ import annotations
 
 from example_app.basic_auth import current_actor, require_login

@@ -1,7 +1,5 @@
 """`/api/orders`."""
 
-# flask-smorest ships without types, so its decorators have none.
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

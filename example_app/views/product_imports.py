@@ -1,7 +1,5 @@
 """`/api/product-imports`."""
 
-# flask-smorest ships without types, so its decorators have none.
-
 from __future__ import annotations
 
 from pathlib import Path
