@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 if TYPE_CHECKING:
     from flask import Flask, Request
@@ -22,7 +22,7 @@ class ApiRoutes:
         """Whether `request` is for the API, also when no route matched it."""
         if self.covers_path(request.path):
             return True
-        endpoint = request.endpoint or self._endpoint_of_other_method(request)
+        endpoint = request.endpoint or self._endpoint_despite_failure(request)
         return endpoint is not None and self.covers_endpoint(endpoint)
 
     def covers_path(self, path: str) -> bool:
@@ -40,14 +40,18 @@ class ApiRoutes:
             self._by_endpoint[endpoint] = known
         return known
 
-    def _endpoint_of_other_method(self, request: Request) -> str | None:
-        """The endpoint that takes this path by another method, when that is why none matched."""
+    def _endpoint_despite_failure(self, request: Request) -> str | None:
+        """The endpoint that the path belongs to, when only the method or the host name is why none matched."""
         failure = request.routing_exception
-        if not isinstance(failure, MethodNotAllowed) or not failure.valid_methods:
+        method: str | None = request.method
+        if isinstance(failure, MethodNotAllowed) and failure.valid_methods:
+            adapter, method = self._app.create_url_adapter(request), next(iter(failure.valid_methods))
+        elif isinstance(failure, SecurityError):
+            adapter = self._app.url_map.bind("localhost")
+        else:
             return None
-        adapter = self._app.create_url_adapter(request)
         try:
-            endpoint, _ = adapter.match(method=next(iter(failure.valid_methods))) if adapter else (None, None)
+            endpoint, _ = adapter.match(request.path, method=method) if adapter else (None, None)
         except HTTPException:
             return None
         return endpoint

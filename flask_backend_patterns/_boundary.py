@@ -9,12 +9,14 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from flask import Request
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from flask import Request
+    from ._contribution import Answer, Contribution, HeaderPass, RequestHook
 
-    from ._contribution import Contribution, HeaderPass, RequestHook
+SAFE_METHODS = ("GET", "HEAD")
 
 
 class Exchange:
@@ -70,18 +72,25 @@ class RequestBoundary:
         self._begin: tuple[RequestHook, ...] = tuple(part.begin for part in parts if part.begin)
         self._passes: tuple[HeaderPass, ...] = tuple(part.headers for part in parts if part.headers)
         self._finished: tuple[RequestHook, ...] = tuple(part.finished for part in parts if part.finished)
+        self._answers: dict[str, Answer] = {
+            path: view for part in parts for path, view in part.answers.items()
+        }
 
     @property
     def is_needed(self) -> bool:
         """Whether anything is to be done at all."""
-        return bool(self._begin or self._passes or self._finished)
+        return bool(self._begin or self._passes or self._finished or self._answers)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         exchange = Exchange(environ, start_response, self._passes)
         for begin in self._begin:
             begin(exchange)
         try:
-            return self._wsgi_app(environ, exchange.start_response)
+            answer = self._answers.get(environ.get("PATH_INFO", ""))
+            response = (
+                answer(Request(environ)) if answer and environ["REQUEST_METHOD"] in SAFE_METHODS else None
+            )
+            return (response or self._wsgi_app)(environ, exchange.start_response)
         finally:
             for finished in self._finished:
                 finished(exchange)

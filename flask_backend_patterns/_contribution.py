@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from flask import Request, Response
+
     from ._boundary import Exchange
 
-# Sees each response's header list before it is sent, and the names (in lower case) that are already on it; adds only.
+# Sees each response's header list before it is sent, and the names (in lower case) that are already on it; adds, and
+# joins `Vary`, but changes nothing that the app has set.
 HeaderPass: TypeAlias = "Callable[[Exchange, list[tuple[str, str]], set[str]], None]"
+# Answers a GET or HEAD of its path before the app sees it; None leaves the request to the app.
+Answer: TypeAlias = "Callable[[Request], Response | None]"
 # Called at the start and, exactly once, at the end of each request, whatever happened in between; must not raise.
 RequestHook: TypeAlias = "Callable[[Exchange], None]"
 
@@ -42,9 +47,9 @@ class HealthCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class Contribution:
-    """One feature's part in the life of a request, and its health checks."""
+    """One feature's part in the life of a request."""
 
     begin: RequestHook | None = None
     headers: HeaderPass | None = None
     finished: RequestHook | None = None
-    health_checks: tuple[HealthCheck, ...] = ()
+    answers: Mapping[str, Answer] = field(default_factory=dict)

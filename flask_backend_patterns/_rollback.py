@@ -1,8 +1,7 @@
 """Takes back what a failed `init_app` did to an app.
 
 What Flask registers lives in containers on the app (`extensions`, `config`, `before_request_funcs`, ...). Their
-contents are copied before, and put back into the same objects after. Routes cannot be taken back, so the extension
-adds them last, after everything that may fail.
+contents are copied before, and put back into the same objects after. Routes cannot be taken back; `init_app` adds none.
 """
 
 from __future__ import annotations

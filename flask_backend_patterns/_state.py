@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from ._contribution import EventLog
     from ._wrapped import WrappedExtensions
     from .declarations import Declaration
     from .errors.wiring import ErrorsState
@@ -28,6 +29,7 @@ class State:
     settings: Settings
     wrapped: WrappedExtensions
     enforcers: Mapping[type[Declaration], Enforcer]
+    log: EventLog
     errors: ErrorsState | None
     observability: ObservabilityState | None
     health: HealthState | None

@@ -29,7 +29,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from flask import Blueprint, Flask
+    from flask import Flask
 
     from .declarations import Declaration
     from .guard import Enforcer
@@ -82,23 +82,19 @@ class BackendPatterns:
 
         routes = ApiRoutes(app, settings.api.prefixes)
         state = self._build(app, settings, routes)
-        blueprints = [health.blueprint(state.health)] if state.health else []
-        for blueprint in blueprints:
-            require_free_paths(app, blueprint)
+        contributions = _contributions(app, state, routes)
+        require_free_paths(app, contributions)
         with restored_on_failure(app) as undo:
             app.extensions[EXTENSION_KEY] = state
             if state.errors:
                 errors.install(app, state.errors)
             if settings.security.enabled:
                 security.install(app, settings.security)
-            wrap_wsgi_app(app, _contributions(app, state, routes), settings)
+            wrap_wsgi_app(app, contributions, settings)
             if state.observability:
                 observability.install(app, state.observability, undo)
             if state.health:
                 health.install(state.health, undo)
-            # Last: routes cannot be taken back.
-            for blueprint in blueprints:
-                app.register_blueprint(blueprint)
 
     def _build(self, app: Flask, settings: Settings, routes: ApiRoutes) -> State:
         observed = observability.build(settings.observability) if settings.observability.enabled else None
@@ -107,6 +103,7 @@ class BackendPatterns:
             settings=settings,
             wrapped=self._wrapped,
             enforcers=self._enforcers,
+            log=log,
             errors=errors.build(app, settings.errors, routes, log) if settings.errors.enabled else None,
             observability=observed,
             health=(
@@ -137,6 +134,8 @@ def _contributions(app: Flask, state: State, routes: ApiRoutes) -> list[Contribu
         contributions.append(observability.contribution(app, state.observability))
     if state.settings.security.enabled:
         contributions.append(security.contribution(state.settings.security, routes))
+    if state.health:
+        contributions.append(health.contribution(app, state.health, state.log))
     return contributions
 
 
@@ -152,12 +151,10 @@ def wrap_wsgi_app(app: Flask, contributions: Sequence[Contribution], settings: S
         app.wsgi_app = wsgi_app  # type: ignore[method-assign]  # Flask's documented way to add middleware
 
 
-def require_free_paths(app: Flask, blueprint: Blueprint) -> None:
-    """Raise `SetupError` when a path or the name of `blueprint` is taken; a catch-all route does not take it."""
-    if blueprint.name in app.blueprints:
-        raise SetupError(f"The app has a blueprint called {blueprint.name!r} already; rename it.")
+def require_free_paths(app: Flask, contributions: Sequence[Contribution]) -> None:
+    """Raise `SetupError` when the app has a path that we would answer; a catch-all route does not count."""
     adapter = app.url_map.bind("localhost")
-    for path in health.paths(blueprint):
+    for path in (path for part in contributions for path in part.answers):
         try:
             rule, _ = adapter.match(path, method="GET", return_rule=True)
         except RequestRedirect:

@@ -3,68 +3,81 @@
 from __future__ import annotations
 
 import hmac
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from flask import Blueprint, Response, current_app, request
+from flask import Response
 
 from .checker import FAIL, PASS, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from flask import Flask, Request
 
+    from .._contribution import Answer
     from .checker import HealthChecker
     from .draining import Draining
     from .settings import HealthSettings
 
 MIMETYPE = "application/health+json"
-BLUEPRINT_NAME = "backend_health"
 
 
-def health_blueprint(settings: HealthSettings, checker: HealthChecker, draining: Draining) -> Blueprint:
-    """A blueprint with the three endpoints below the configured prefix."""
-    blueprint = Blueprint(BLUEPRINT_NAME, __name__, url_prefix=settings.prefix.rstrip("/"))
-    started: list[bool] = []  # filled once the checks have passed for the first time
+class HealthViews:
+    """The three answers; given at the edge of the app (see `wiring.contribution`)."""
 
-    def live() -> Response:
+    def __init__(
+        self, app: Flask, settings: HealthSettings, checker: HealthChecker, draining: Draining
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._checker = checker
+        self._draining = draining
+        self._has_started = False
+
+    def live(self, _request: Request) -> Response:
         """The process serves requests; dependencies do not matter here, a restart would not mend them."""
         return _answer(PASS, {})
 
-    def ready() -> Response:
+    def ready(self, request: Request) -> Response:
         """Send requests here, or not: 503 while a critical dependency is away, and while draining."""
-        draining.keep_sigterm()
-        if draining.is_draining():
+        self._draining.keep_sigterm()
+        if self._draining.is_draining():
             return _answer(FAIL, {"output": "draining"})
-        report = checker.report()
-        return _answer(report.status, _details(report) if _may_see_details(settings) else {})
+        return self._checked(request)
 
-    def startup() -> Response:
+    def startup(self, request: Request) -> Response:
         """503 until the checks have passed once, then always 200."""
-        if not started:
-            report = checker.report()
-            if report.status == FAIL:
-                return _answer(FAIL, _details(report) if _may_see_details(settings) else {})
-            started.append(True)
-        return _answer(PASS, {})
+        if self._has_started:
+            return _answer(PASS, {})
+        response = self._checked(request)
+        self._has_started = response.status_code == HTTPStatus.OK
+        return response
 
-    views: tuple[Callable[[], Response], ...] = (live, ready, startup)
-    for view in views:
-        blueprint.add_url_rule(f"/{view.__name__}", view_func=view)
-    return blueprint
+    def by_path(self) -> dict[str, Answer]:
+        """Every path and its view."""
+        prefix = self._settings.prefix.rstrip("/")
+        return {
+            f"{prefix}/live": self.live,
+            f"{prefix}/ready": self.ready,
+            f"{prefix}/startup": self.startup,
+        }
+
+    def _checked(self, request: Request) -> Response:
+        report = self._checker.report()
+        return _answer(report.status, _details(report) if self._may_see_details(request) else {})
+
+    def _may_see_details(self, request: Request) -> bool:
+        if self._settings.details == "always" or self._app.debug:
+            return True
+        authorization, token = request.authorization, self._settings.details_token
+        if token is None or authorization is None or authorization.type != "bearer":
+            return False
+        return hmac.compare_digest((authorization.token or "").encode(), token.encode())
 
 
-def paths(blueprint: Blueprint) -> list[str]:
-    """The paths that `health_blueprint` takes."""
-    return [f"{blueprint.url_prefix}/{name}" for name in ("live", "ready", "startup")]
-
-
-def _may_see_details(settings: HealthSettings) -> bool:
-    if settings.details == "always" or current_app.debug:
-        return True
-    authorization = request.authorization
-    if settings.details_token is None or authorization is None or authorization.type != "bearer":
-        return False
-    return hmac.compare_digest((authorization.token or "").encode(), settings.details_token.encode())
+def unfit() -> Response:
+    """The answer when the checks themselves cannot be made."""
+    return _answer(FAIL, {})
 
 
 def _details(report: Report) -> dict[str, Any]:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .._contribution import Contribution
 from .checker import HealthChecker
 from .draining import Draining
-from .views import health_blueprint, paths
-
-__all__ = ["HealthState", "blueprint", "build", "install", "paths"]
+from .views import HealthViews, unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import ExitStack
 
-    from flask import Blueprint, Flask
+    from flask import Flask, Request, Response
 
-    from .._contribution import EventLog, HealthCheck
+    from .._contribution import Answer, EventLog, HealthCheck
     from .settings import HealthSettings
 
 
@@ -26,8 +25,8 @@ class HealthState:
     """What the health feature keeps for an app."""
 
     settings: HealthSettings
-    checker: HealthChecker
     draining: Draining
+    views: HealthViews
 
 
 def build(
@@ -45,14 +44,34 @@ def build(
         context=app.app_context,
         log=log,
     )
-    return HealthState(
-        settings, checker, Draining(seconds=settings.drain_seconds, file=settings.drain_file, log=log)
-    )
+    draining = Draining(seconds=settings.drain_seconds, file=settings.drain_file, log=log)
+    return HealthState(settings, draining, HealthViews(app, settings, checker, draining))
 
 
-def blueprint(state: HealthState) -> Blueprint:
-    """The endpoints."""
-    return health_blueprint(state.settings, state.checker, state.draining)
+def contribution(app: Flask, state: HealthState, log: EventLog) -> Contribution:
+    """Answers probes at the edge, before the app: its login checks, rate limits and trusted hosts do not apply.
+
+    Kubernetes restarts a pod whose liveness probe gets a 401, 429 or 400. It is also why no route is added: none shows
+    up in the app's own API document, and a route that the app registers later for the same path is the one that counts.
+    """
+
+    def guarded(path: str, view: Answer) -> Answer:
+        taken: list[bool] = []  # looked up at the first probe, when the app has all its routes
+
+        def answer(request: Request) -> Response | None:
+            if not taken:
+                taken.append(any(rule.rule == path for rule in app.url_map.iter_rules()))
+            if taken[0]:
+                return None
+            try:
+                return view(request)
+            except Exception as error:  # a check that cannot be made is a failed one
+                log.error("health_failed", exc_info=error)  # noqa: TRY400 - an event log, not a logger
+                return unfit()
+
+        return answer
+
+    return Contribution(answers={path: guarded(path, view) for path, view in state.views.by_path().items()})
 
 
 def install(state: HealthState, undo: ExitStack) -> None:

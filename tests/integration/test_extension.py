@@ -6,7 +6,6 @@ import logging
 import signal
 
 import pytest
-from flask import Blueprint as FlaskBlueprint
 from flask import Flask
 from flask_caching import Cache
 from flask_jwt_extended import JWTManager
@@ -152,12 +151,15 @@ def test_a_taken_path_is_an_error_that_names_the_way_out(rule):
     assert client.get(rule).data == b"mine"
 
 
-def test_a_taken_blueprint_name_is_an_error():
-    """Flask would say so half way through; we say so before."""
-    app = Flask("named")
-    app.register_blueprint(FlaskBlueprint("backend_health", "x"))
-    with pytest.raises(SetupError, match="backend_health"):
-        BackendPatterns().init_app(app)
+def test_a_route_that_comes_later_counts():
+    """A2: whoever adds the same path after us gets the requests; nothing of ours is in the app's route table."""
+    app = Flask("later")
+    before = list(app.url_map.iter_rules())
+    BackendPatterns().init_app(app)
+    assert list(app.url_map.iter_rules()) == before
+    app.add_url_rule("/health/live", "mine", lambda: "mine")
+    assert app.test_client().get("/health/live").data == b"mine"
+    assert app.test_client().get("/health/ready").json == {"status": "pass"}
 
 
 def shop() -> Blueprint:

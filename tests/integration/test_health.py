@@ -6,6 +6,7 @@ import time
 
 import pytest
 from flask import Flask
+from flask_limiter import Limiter
 from flask_sqlalchemy import SQLAlchemy
 from redis import Redis
 from rq import Queue, SimpleWorker
@@ -331,3 +332,32 @@ def test_the_drain_file_turns_readiness_off(tmp_path):
     assert client.get("/health/live").status_code == 200
     file.unlink()
     assert client.get("/health/ready").status_code == 200
+
+
+def test_probes_are_answered_whatever_the_app_asks_of_its_visitors():
+    """A login check, a rate limit and trusted hosts of the app do not make Kubernetes restart a healthy pod."""
+    app = Flask("strict")
+    app.config["BACKEND_SECURITY_TRUSTED_HOSTS"] = ["shop.example"]
+    BackendPatterns().init_app(app)
+    Limiter(lambda: "everybody", app=app, default_limits=["1/hour"], storage_uri="memory://")
+    app.before_request(lambda: ("log in", 401))
+    client = app.test_client()
+    for _ in range(3):
+        for name in ("live", "ready", "startup"):
+            response = client.get(f"/health/{name}", headers={"Host": "10.0.0.7:8000"})
+            assert (response.status_code, response.json["status"]) == (200, "pass")
+            assert response.headers["X-Request-ID"]
+    assert client.get("/", headers={"Host": "shop.example"}).status_code == 401
+    assert client.post("/health/live", headers={"Host": "shop.example"}).status_code == 401
+
+
+def test_checks_that_cannot_be_made_are_failed_ones(caplog, sqlite_url):
+    """A mistake in the set-up makes the app unready, with the reason in the log, and leaves liveness alone."""
+    app = Flask("mistaken")
+    app.config["SQLALCHEMY_DATABASE_URI"] = sqlite_url
+    BackendPatterns(db=SQLAlchemy()).init_app(app)
+    SQLAlchemy().init_app(app)
+    response = app.test_client().get("/health/ready")
+    assert (response.status_code, response.json) == (503, {"status": "fail"})
+    assert any("health_failed" in str(record.msg) for record in caplog.records)
+    assert app.test_client().get("/health/live").status_code == 200

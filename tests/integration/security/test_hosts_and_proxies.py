@@ -3,6 +3,8 @@
 import pytest
 from flask import jsonify, request
 
+from flask_backend_patterns import Blueprint
+
 
 @pytest.mark.parametrize(
     ("host", "status"),
@@ -25,6 +27,18 @@ def test_only_trusted_hosts_are_answered(make_app, host, status, path):
         assert response.json["error"]["code"] == "BAD_REQUEST"
     elif status == 400:
         assert response.mimetype == "text/html"
+
+
+def test_an_untrusted_host_on_a_route_of_our_blueprint_is_answered_in_our_format(make_app):
+    """Flask finds no route then; the format of the path's blueprint is kept all the same."""
+    app = make_app(BACKEND_SECURITY_TRUSTED_HOSTS="shop.example")
+    blueprint = Blueprint("items", "items")
+    blueprint.route("/items/<item_id>")(jsonify)
+    app.register_blueprint(blueprint)
+    response = app.test_client().get("/items/7", headers={"Host": "evil.example"})
+    assert (response.status_code, response.json["error"]["code"]) == (400, "BAD_REQUEST")
+    page = app.test_client().get("/nothing", headers={"Host": "evil.example"})
+    assert (page.status_code, page.mimetype) == (400, "text/html")
 
 
 FORWARDED = {
