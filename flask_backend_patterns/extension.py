@@ -21,7 +21,7 @@ from .errors import wiring as errors
 from .health import wiring as health
 from .jobs.health import check_queues
 from .observability import wiring as observability
-from .observability.logs import LoggingEventLog
+from .observability.events import LoggingEventLog
 from .observability.masking import Masker
 from .security import wiring as security
 from .settings import Settings

@@ -1,5 +1,5 @@
 """Request ids, structured logs, timings."""
 
-from .logs import add_request_context
+from .events import add_request_context
 
 __all__ = ["add_request_context"]

@@ -15,6 +15,12 @@ class ObservabilitySettings(FeatureSettings):
     PREFIX: ClassVar[str] = "BACKEND_OBSERVABILITY_"
 
     access_log: bool = setting(default=True, doc="One `request` event for every response.")
+    access_log_delay_seconds: float = setting(
+        0.05,
+        minimum=0,
+        maximum=10,
+        doc="Our handler writes lines of the access log this much later, many at once; 0 writes each at once.",
+    )
     log_format: str = setting(
         "auto",
         choices=("auto", "json", "console"),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._contribution import Contribution, EventLog
-from .logs import REQUEST_ID_KEY, LoggingEventLog, install_handlers
+from .events import REQUEST_ID_KEY, LoggingEventLog
+from .logs import install_handlers
 from .masking import Masker
 from .request_id import accept_or_make
 
@@ -77,7 +78,10 @@ def install(app: Flask, state: ObservabilityState, undo: ExitStack) -> None:
     """Attach our log handler where nothing else would show the events."""
     is_console = state.settings.log_format == "console" or (state.settings.log_format == "auto" and app.debug)
     for logger, handler, level in install_handlers(
-        state.settings.log_loggers, is_console=is_console, masker=state.masker
+        state.settings.log_loggers,
+        is_console=is_console,
+        masker=state.masker,
+        delay_seconds=state.settings.access_log_delay_seconds,
     ):
         undo.callback(logger.setLevel, level)
         undo.callback(logger.removeHandler, handler)

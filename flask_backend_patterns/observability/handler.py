@@ -1,0 +1,109 @@
+"""The log handler: writes to standard error, the lines of the access log a moment later and many at once.
+
+A write lets go of the interpreter lock, and under a threaded server another thread takes it each time: one line a
+request cost 50 us of CPU over granian, where formatting it costs 17.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from typing import TextIO
+
+from .events import LogEvent
+
+# One or two lines for each request; every other record is written at once, and these before it.
+DELAYED_EVENTS = frozenset({"request", "error"})
+
+
+class BackendHandler(logging.StreamHandler[TextIO]):
+    """Writes to whatever `sys.stderr` is at that moment; one for a logger, however many apps a process has.
+
+    Lines of `DELAYED_EVENTS` below WARNING wait for at most `delay_seconds` (0: not at all); what waits is lost when
+    the process is killed, and written when it ends. Thread-safe; a forked child starts with nothing waiting.
+    """
+
+    def __init__(self, formatter: logging.Formatter, *, delay_seconds: float) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(formatter)
+        self._delay_seconds = delay_seconds
+        self._waiting: list[str] = []
+        self._own_lock = threading.Lock()
+        self._due = threading.Event()
+        self._is_due = False
+        self._writer: threading.Thread | None = None
+        _handlers.add(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # read-only on purpose, as in logging.lastResort
+        """The current standard error."""
+        return sys.stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record, or have it written soon."""
+        try:
+            self._waiting.append(self.format(record) + self.terminator)
+            if self._delay_seconds and is_delayed(record):
+                self._flush_soon()
+            else:
+                self.flush()
+        except Exception:  # noqa: BLE001 - the way of every standard handler: a log line must not fail a request
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._own_lock:
+            lines, self._waiting = self._waiting, []
+            if lines:
+                self.stream.write("".join(lines))
+            self.stream.flush()
+
+    def _flush_soon(self) -> None:
+        """Called under the handler's lock."""
+        if self._is_due:
+            return
+        self._is_due = True
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write_when_due, name="log-writer", daemon=True)
+            self._writer.start()
+        self._due.set()
+
+    def _write_when_due(self) -> None:
+        due = self._due
+        while due.wait():
+            time.sleep(self._delay_seconds)
+            due.clear()
+            self._is_due = False
+            # The stream is gone, and with it the place to say so.
+            with contextlib.suppress(OSError, ValueError):
+                self.flush()
+
+    def forget(self) -> None:
+        """In a forked child: the parent writes what waits, and its writer thread is not here."""
+        self._waiting = []
+        self._own_lock = threading.Lock()
+        self._due = threading.Event()
+        self._is_due = False
+        self._writer = None
+
+
+def is_delayed(record: logging.LogRecord) -> bool:
+    """Whether the record is a line of the access log."""
+    event = record.msg
+    return (
+        record.levelno < logging.WARNING and isinstance(event, LogEvent) and event["event"] in DELAYED_EVENTS
+    )
+
+
+def _forget_in_child() -> None:
+    for handler in _handlers:
+        handler.forget()
+
+
+_handlers: weakref.WeakSet[BackendHandler] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_forget_in_child)
