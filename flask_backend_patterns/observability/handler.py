@@ -33,7 +33,6 @@ class BackendHandler(logging.StreamHandler[TextIO]):
         self.setFormatter(formatter)
         self._delay_seconds = delay_seconds
         self._waiting: list[str] = []
-        self._own_lock = threading.Lock()
         self._due = threading.Event()
         self._is_due = False
         self._writer: threading.Thread | None = None
@@ -56,12 +55,15 @@ class BackendHandler(logging.StreamHandler[TextIO]):
             self.handleError(record)
 
     def flush(self) -> None:
-        """Write what waits."""
-        with self._own_lock:
+        """Write what waits; under the handler's lock, which `emit` has already."""
+        self.acquire()
+        try:
             lines, self._waiting = self._waiting, []
             if lines:
                 self.stream.write("".join(lines))
             self.stream.flush()
+        finally:
+            self.release()
 
     def _flush_soon(self) -> None:
         """Called under the handler's lock."""
@@ -86,7 +88,6 @@ class BackendHandler(logging.StreamHandler[TextIO]):
     def forget(self) -> None:
         """In a forked child: the parent writes what waits, and its writer thread is not here."""
         self._waiting = []
-        self._own_lock = threading.Lock()
         self._due = threading.Event()
         self._is_due = False
         self._writer = None
