@@ -117,7 +117,7 @@ class PostgresServer(LocalServer):
             home.chmod(0o755)
             os.chown(home / "data", user, group)
             if not _is_reachable(self._installation):
-                self._installation = shutil.copytree(self._installation, home / "installation", symlinks=True)
+                self._installation = _copy_for_everybody(self._installation, home / "site")
         return home
 
     def _initialize(self, home: Path) -> None:
@@ -213,6 +213,20 @@ def _children(pid: int) -> list[int]:
 
 def _temporary_folders() -> list[Path]:
     return [Path(folder) for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp")]  # noqa: S108 - then mkdtemp
+
+
+def _copy_for_everybody(installation: Path, site: Path) -> Path:
+    """Copy it with the libraries that the wheel keeps beside its package, where the programs look for them."""
+    package = installation.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    target = shutil.copytree(installation, site / package.name / installation.name, symlinks=True)
+    if libraries.is_dir():
+        shutil.copytree(libraries, site / libraries.name, symlinks=True)
+    for path in (site, *site.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)  # what the owner may read and enter
+    return target
 
 
 def _is_reachable(path: Path) -> bool:

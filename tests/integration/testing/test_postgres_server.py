@@ -1,6 +1,7 @@
 """`postgres_url`, `sqlite_url`, `database_url`: real databases, clean for each test, that can be broken on purpose."""
 
 import os
+import shutil
 import threading
 
 import psycopg
@@ -9,7 +10,7 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from flask_backend_patterns.testing.postgres_server import PostgresServer, fresh_schema
+from flask_backend_patterns.testing.postgres_server import PostgresServer, fresh_schema, postgres_installation
 
 # One worker, so that the turns of a test meet the same server.
 pytestmark = pytest.mark.xdist_group("postgres_server")
@@ -43,7 +44,7 @@ def test_the_two_databases_are_what_their_ids_say(engine, database_url, request)
 
 
 def test_tables_are_made_in_the_tests_own_schema(postgres_url):
-    """Noowned_thing reaches `public`, so tests and workers on one server cannot meet."""
+    """Nothing reaches `public`, so tests and workers on one server cannot meet."""
     name = make_url(postgres_url).query["application_name"]
     with connect(postgres_url) as connection:
         connection.execute("CREATE TABLE owned_thing (id int)")
@@ -156,3 +157,25 @@ def test_sqlite_is_a_new_file_in_the_tests_own_folder(sqlite_url, tmp_path):
     path = make_url(sqlite_url).database
     assert path == str(tmp_path / "test.db")
     assert not os.path.lexists(path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root runs the server as another user")
+def test_a_wheel_in_a_private_folder_is_copied_for_the_servers_user(tmp_path, monkeypatch):
+    """A clone below a folder that only root may enter (`mktemp -d`, /root) works like any other."""
+    installation = postgres_installation()
+    package, site = installation.parent, tmp_path / "site-packages"
+    shutil.copytree(installation, site / package.name / installation.name, symlinks=True)
+    libraries = f"{package.name}.libs"
+    shutil.copytree(package.with_name(libraries), site / libraries, symlinks=True)
+    shutil.copy(package / "__init__.py", site / package.name)
+    for folder in (tmp_path, site, site / package.name):
+        folder.chmod(0o700)
+    monkeypatch.syspath_prepend(site)
+    assert postgres_installation().is_relative_to(tmp_path)
+    server = PostgresServer()
+    try:
+        server.start()
+        with connect(server.url) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        server.close()
