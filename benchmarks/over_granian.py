@@ -54,6 +54,17 @@ def start(factory: str) -> tuple[subprocess.Popen[bytes], int]:
     ]
     command += ["--host", "127.0.0.1", "--port", str(port), "--no-log"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until_ready(port)
+        load(port, 1_000)  # warm up
+    except BaseException:
+        server.kill()
+        raise
+    return server, port
+
+
+def wait_until_ready(port: int) -> None:
+    """Return once somebody listens; `RuntimeError` after 20 s."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
@@ -61,8 +72,7 @@ def start(factory: str) -> tuple[subprocess.Popen[bytes], int]:
         except OSError:
             time.sleep(0.05)
         else:
-            load(port, 1_000)  # warm up
-            return server, port
+            return
     raise RuntimeError(f"granian did not start on port {port}")
 
 

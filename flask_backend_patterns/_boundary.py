@@ -14,6 +14,8 @@ from flask import Request
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from flask import Response
+
     from ._contribution import Answer, Contribution, HeaderPass, RequestHook
 
 SAFE_METHODS = ("GET", "HEAD")
@@ -29,6 +31,7 @@ class Exchange:
         "headers",
         "request",
         "request_id",
+        "route",
         "started",
         "status",
     )
@@ -39,6 +42,7 @@ class Exchange:
         self.status = 500
         self.headers: list[tuple[str, str]] = []
         self.request_id: str | None = None
+        self.route: str | None = None  # the rule, never the path
         self.request: Request | None = None  # Flask's, from the moment the response starts
         self._start_response = start_response
         self._passes = passes
@@ -53,6 +57,8 @@ class Exchange:
         self.headers = headers
         # Flask takes it out of the environment when the request ends
         self.request = self.environ.get("werkzeug.request")
+        if self.request is not None and self.request.url_rule is not None:
+            self.route = self.request.url_rule.rule
         present = {name.lower() for name, _ in headers}
         for contribute in self._passes:
             contribute(self, headers, present)
@@ -81,15 +87,23 @@ class RequestBoundary:
         """Whether anything is to be done at all."""
         return bool(self._begin or self._passes or self._finished or self._answers)
 
+    def _answer(self, exchange: Exchange) -> Response | None:
+        """A response given in front of the app, or None."""
+        path: str = exchange.environ.get("PATH_INFO", "")
+        answer = self._answers.get(path)
+        if answer is None or exchange.environ["REQUEST_METHOD"] not in SAFE_METHODS:
+            return None
+        response = answer(Request(exchange.environ))
+        if response is not None:
+            exchange.route = path
+        return response
+
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         exchange = Exchange(environ, start_response, self._passes)
         for begin in self._begin:
             begin(exchange)
         try:
-            answer = self._answers.get(environ.get("PATH_INFO", ""))
-            response = (
-                answer(Request(environ)) if answer and environ["REQUEST_METHOD"] in SAFE_METHODS else None
-            )
+            response = self._answer(exchange) if self._answers else None
             return (response or self._wsgi_app)(environ, exchange.start_response)
         finally:
             for finished in self._finished:

@@ -58,13 +58,12 @@ def contribution(app: Flask, state: ObservabilityState) -> Contribution:
 
 def write_access_log(log: EventLog, exchange: Exchange) -> None:
     """The `request` event; the query string is left out, since people put secrets there."""
-    environ, request = exchange.environ, exchange.request
-    rule = request.url_rule if request is not None else None
+    environ = exchange.environ
     log.info(
         "request",
         method=environ.get("REQUEST_METHOD"),
         path=environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""),
-        route=rule.rule if rule is not None else None,
+        route=exchange.route,
         status=exchange.status,
         duration_ms=round(exchange.elapsed_ms(), 2),
         bytes=next(

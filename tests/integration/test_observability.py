@@ -66,6 +66,12 @@ def test_the_access_log_says_what_happened(log):
     assert "hunter2" not in log.text
 
 
+def test_a_probe_is_logged_with_its_route(log):
+    """Answered in front of the app, and a line of the access log like any other."""
+    make_app().test_client().get("/health/live")
+    assert [(event["route"], event["status"]) for event in events(log)] == [("/health/live", 200)]
+
+
 def test_streams_have_no_length_and_keep_their_own_header(log):
     """`bytes` is only said when known; a header that the app has set is never changed."""
     response = make_app().test_client().get("/stream")
