@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 from flask import Response
+from werkzeug.http import HTTP_STATUS_CODES
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import MIMEAccept
@@ -86,10 +86,7 @@ def prefers_html(accept: MIMEAccept) -> bool:
 
 def title_of(status: int) -> str:
     """The standard phrase of a status; `Error` for one that has none."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
+    return HTTP_STATUS_CODES.get(status, "Error")
 
 
 def _problem_detail(detail: Mapping[str, Any]) -> dict[str, Any]:

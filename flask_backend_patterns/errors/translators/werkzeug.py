@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ from werkzeug.exceptions import (
     MethodNotAllowed,
     RequestEntityTooLarge,
 )
+from werkzeug.http import HTTP_STATUS_CODES
 
 from ..details import flatten_by_location
+from ..rendering import title_of
 from ..tree import (
     ERRORS_BY_STATUS,
     AppError,
@@ -58,13 +61,9 @@ def of_status(status: int, message: str | None, options: dict[str, Any]) -> AppE
     known = ERRORS_BY_STATUS.get(status)
     if known is not None:
         return known(message, **options)
-    try:
-        standard = HTTPStatus(status)
-    except ValueError:
-        code, phrase = f"HTTP_{status}", "Error"
-    else:
-        code, phrase = standard.name, standard.phrase
-    error = AppError(phrase if message is None else message, code=code, **options)
+    phrase = HTTP_STATUS_CODES.get(status)  # not Python's own names, which differ between 3.12 and 3.13
+    code = re.sub(r"[^A-Z]+", "_", phrase.upper().replace("'", "")) if phrase else f"HTTP_{status}"
+    error = AppError(title_of(status) if message is None else message, code=code, **options)
     error.status = status
     return error
 

@@ -128,7 +128,7 @@ logger.info(LogEvent(event="request", n=1))
 def run(delay, then=""):
     script = END.format(delay=delay, then=textwrap.dedent(then))
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
     return [line.split(" ", 1) for line in done.stderr.splitlines()]
 
