@@ -11,6 +11,8 @@ import threading
 import time
 from pathlib import Path
 
+from flask_backend_patterns.testing.local_server import free_port
+
 from .apps import APPS
 
 CONNECTIONS = 16
@@ -40,9 +42,7 @@ def measure() -> dict[str, list[float]]:
 
 def start(factory: str) -> tuple[subprocess.Popen[bytes], int]:
     """Granian with one worker; its logs go to nowhere, as the file of the in-process run."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable,
         "-m",

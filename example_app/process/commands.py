@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _HOST = "127.0.0.1"
 _WEB_APP = "example_app.web:create_web_app"
 _WEB_THREADS = "4"
+_PORTS = range(20_000, 32_000)
+_random = secrets.SystemRandom()
 
 
 def web(settings: RunSettings) -> list[str]:
@@ -92,10 +94,12 @@ def new_password() -> str:
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, from a range of which the system gives none to clients."""
+    while True:
+        port = _random.choice(_PORTS)
+        with socket.socket() as probe:
+            if probe.connect_ex((_HOST, port)):
+                return port
 
 
 def require_free(port: int) -> None:

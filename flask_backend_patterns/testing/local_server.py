@@ -302,6 +302,11 @@ class ForeignServer:
     start = stop = kill = suspend = resume = restart = _refuse
 
 
+def free_port() -> int:
+    """A port nobody listens on, and that the system gives to no client while the server is still starting."""
+    return next(port for port in random.SystemRandom().sample(_PORTS, _PORT_ATTEMPTS) if _is_free(port))
+
+
 def _is_free(port: int) -> bool:
     """A first look; the server's own attempt decides."""
     with socket.socket() as probe:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -12,6 +11,8 @@ import time
 
 import httpx
 import pytest
+
+from flask_backend_patterns.testing.local_server import free_port
 
 DEADLINE_SECONDS = 60
 DRAIN_SECONDS = 1.5
@@ -69,9 +70,7 @@ class Server:
         self.folder = folder
         (folder / "served.py").write_text(APP)
         (folder / "hooked.py").write_text(textwrap.dedent(GUNICORN_CONF))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         bind = (
             ["--host", "127.0.0.1", "--port", str(self.port)]
             if command[0] == "granian"
