@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from ._boundary import Exchange
 
+REQUEST_ID_KEY = "flask_backend_patterns.request_id"  # in the WSGI environment
+
 # Sees each response's header list before it is sent, and the names (in lower case) that are already on it; adds, and
 # joins `Vary`, but changes nothing that the app has set.
 HeaderPass: TypeAlias = "Callable[[Exchange, list[tuple[str, str]], set[str]], None]"

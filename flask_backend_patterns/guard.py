@@ -36,6 +36,7 @@ Step: TypeAlias = "tuple[Enforcer, Declaration, bool]"
 Plan: TypeAlias = "tuple[Step, ...]"
 
 DECLARED = "__backend_declared__"
+ENFORCED = "flask_backend_patterns.enforced"
 
 
 class Guard:
@@ -219,6 +220,9 @@ def _guard_dispatch(view_class: type[View]) -> None:
 
     @functools.wraps(original)
     def dispatch_request(self: View, *args: Any, **kwargs: Any) -> Any:
+        if request.environ.get(ENFORCED) is type(self):  # by a subclass' own dispatch, which called this one
+            return current_app.ensure_sync(original)(self, *args, **kwargs)
+        request.environ[ENFORCED] = type(self)
         guard = _class_guard(type(self), request.method, None if is_plain else original)
         return current_app.ensure_sync(guard.wrapper)(self, *args, **kwargs)
 

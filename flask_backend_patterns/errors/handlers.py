@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, got_request_exception, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
+from .._contribution import REQUEST_ID_KEY
 from .rendering import (
     JSON_TYPE,
     PROBLEM_TYPE,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from .._contribution import EventLog
     from .settings import ErrorsSettings
 
-REQUEST_ID_KEY = "flask_backend_patterns.request_id"
 # Packages whose app-wide handlers are part of the disorder this replaces, not a choice of the app.
 WRAPPED_PACKAGES = frozenset({"flask_smorest", "flask_jwt_extended", "flask_limiter", "webargs"})
 MIN_ERROR_STATUS = 400

@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 
 from flask import has_request_context, request
 
+from .._contribution import REQUEST_ID_KEY
 from .masking import Masker, hide_sql_parameters
 
 LOGGER_NAME = "flask_backend_patterns"
-REQUEST_ID_KEY = "flask_backend_patterns.request_id"
 EventDict: TypeAlias = MutableMapping[str, Any]
 
 

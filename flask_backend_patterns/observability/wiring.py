@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._contribution import Contribution, EventLog
-from .events import REQUEST_ID_KEY, LoggingEventLog
+from .._contribution import REQUEST_ID_KEY, Contribution, EventLog
+from .events import LoggingEventLog
 from .logs import install_handlers
 from .masking import Masker
 from .request_id import accept_or_make

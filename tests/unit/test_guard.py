@@ -291,6 +291,23 @@ def test_a_subclass_cannot_shake_off_what_its_base_declares(recorder, override):
     assert recorder.get().status_code == 403
 
 
+def test_a_dispatch_of_ones_own_that_goes_on_to_the_base_is_enforced_once(recorder):
+    """The class' declarations are not enforced (and counted) a second time further in; the method's still are."""
+
+    @AUTH
+    class Base(MethodView):
+        @PERMIT
+        def get(self):
+            return "base"
+
+    class Child(Base):
+        def dispatch_request(self, **kwargs):
+            return super().dispatch_request(**kwargs)
+
+    recorder.app.add_url_rule("/x", view_func=Child.as_view("item"))
+    assert (recorder.get().data, recorder.calls) == (b"base", ["auth", "permit"])
+
+
 def test_a_decorated_view_does_not_change_the_undecorated(recorder):
     """Decorating makes a new view; the same function stays usable as it was."""
     recorder.app.add_url_rule("/x", "x", sync_view)
