@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench docs clean
+.PHONY: help run test coverage check bench docs clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -23,6 +23,12 @@ run: $(STAMP) ## start the example shop: web server, worker, Redis, database (PO
 
 test: $(STAMP) ## run the whole suite
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+coverage: $(STAMP) ## the same with branch coverage, servers and workers included
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist loadgroup
+	@$(BIN)/python -m coverage combine -q
+	@$(BIN)/python -m coverage report --skip-covered
 
 check: $(STAMP) ## ruff, formatting, mypy strict
 	@$(BIN)/ruff check .

@@ -27,7 +27,14 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized, default_exceptions
 
-from flask_backend_patterns import AppError, BackendPatterns, Blueprint, ConflictError, NotFoundError
+from flask_backend_patterns import (
+    AppError,
+    BackendPatterns,
+    Blueprint,
+    ConflictError,
+    NotFoundError,
+    RateLimitError,
+)
 
 SECRET = "s3cr3t-driver-text"  # in every foreign exception; must never be answered
 
@@ -152,6 +159,20 @@ FOREIGN = [
         502,
         "THIRD_PARTY_ERROR",
     ),
+    Failure("httpx-decoding", httpx.DecodingError(SECRET), 502, "THIRD_PARTY_ERROR"),
+    Failure("httpx-misuse", httpx.UnsupportedProtocol(SECRET), 500, "INTERNAL_ERROR"),
+    Failure("httpx-url", httpx.InvalidURL(SECRET), 500, "INTERNAL_ERROR"),
+    Failure("requests-url", requests.exceptions.InvalidURL(SECRET), 500, "INTERNAL_ERROR"),
+    Failure("requests-json", requests.exceptions.JSONDecodeError(SECRET, "", 0), 502, "THIRD_PARTY_ERROR"),
+    Failure("marshmallow-misuse", marshmallow.exceptions.RegistryError(SECRET), 500, "INTERNAL_ERROR"),
+    Failure(
+        "disconnected",
+        sqlalchemy.exc.DBAPIError(SECRET, {}, Exception(), connection_invalidated=True),
+        503,
+        "DATABASE_ERROR",
+        None,
+        RETRY,
+    ),
     Failure("requests-timeout", requests.ConnectTimeout(SECRET), 504, "DEADLINE_EXCEEDED"),
     Failure("requests-connect", requests.ConnectionError(SECRET), 503, "NETWORK_ERROR", None, RETRY),
     Failure("requests-status", requests.HTTPError(SECRET), 502, "THIRD_PARTY_ERROR"),
@@ -167,6 +188,9 @@ FOREIGN = [
 OWN = [
     Failure("own", NotFoundError("No such order."), 404, "NOT_FOUND", "No such order."),
     Failure("own-subclass", TeapotsEmptyError(), 409, "TEAPOTS_EMPTY", "No tea left."),
+    Failure(
+        "own-headers", RateLimitError(retry_after=9), 429, "RATE_LIMIT_EXCEEDED", None, {"Retry-After": "9"}
+    ),
 ]
 
 SETUPS = [
@@ -270,6 +294,7 @@ def test_our_own_exception_on_a_page_is_ours_unless_a_browser_asks(table_app, fa
     page = app.test_client().get("/page", headers={"Accept": "text/html,*/*;q=0.8"})
     assert page.status_code == failure.status
     assert b'"error"' not in page.data
+    assert failure.headers.items() <= dict(page.headers).items()
 
 
 @pytest.mark.parametrize(
