@@ -1,13 +1,41 @@
-"""Which requests belong to the API: routes of our `Blueprint`, and the path prefixes the user lists."""
+"""Which requests belong to whom: the API (routes of our `Blueprint`, listed prefixes), or a route of the app."""
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask import Flask, Request
+    from werkzeug.routing import MapAdapter, Rule
+
+
+PLACEHOLDER = re.compile(r"<(?:[^<>]*:)?(?P<name>[A-Za-z_]\w*)>")
+
+
+def takes_path(rule: Rule, path: str) -> bool:
+    """Whether `rule` answers GET of `path`, a slash at the end aside; no converter of the app is run.
+
+    A rule with a converter that goes across slashes (`<path:rest>`) swallows everything and does not count.
+    """
+    converters = rule._converters  # noqa: SLF001 - their expressions are kept nowhere else
+    if rule.methods is not None and "GET" not in rule.methods:
+        return False
+    if not all(converter.part_isolating for converter in converters.values()):
+        return False
+    pattern, end = "", 0
+    for placeholder in PLACEHOLDER.finditer(rule.rule):
+        converter = converters.get(placeholder["name"])
+        expression = converter.regex if converter else "[^/]+"
+        pattern += f"{re.escape(rule.rule[end : placeholder.start()])}(?:{expression})"
+        end = placeholder.end()
+    pattern += re.escape(rule.rule[end:])
+    return re.fullmatch(pattern.removesuffix("/"), path) is not None
 
 
 class ApiRoutes:
@@ -22,8 +50,9 @@ class ApiRoutes:
         """Whether `request` is for the API, also when no route matched it."""
         if self.covers_path(request.path):
             return True
-        endpoint = request.endpoint or self._endpoint_despite_failure(request)
-        return endpoint is not None and self.covers_endpoint(endpoint)
+        if request.endpoint is not None:
+            return self.covers_endpoint(request.endpoint)
+        return any(map(self.covers_endpoint, self._endpoints_despite_failure(request)))
 
     def covers_path(self, path: str) -> bool:
         """Whether `path` is at or below a listed prefix; `/api` has `/api/x` below it, not `/apix`."""
@@ -40,18 +69,17 @@ class ApiRoutes:
             self._by_endpoint[endpoint] = known
         return known
 
-    def _endpoint_despite_failure(self, request: Request) -> str | None:
-        """The endpoint that the path belongs to, when only the method or the host name is why none matched."""
+    def _endpoints_despite_failure(self, request: Request) -> Iterator[str]:
+        """The endpoints that the path belongs to, when only the method or the host name is why none matched."""
         failure = request.routing_exception
-        method: str | None = request.method
+        adapter: MapAdapter | None = None
+        methods = [request.method]
         if isinstance(failure, MethodNotAllowed) and failure.valid_methods:
-            adapter, method = self._app.create_url_adapter(request), next(iter(failure.valid_methods))
+            adapter, methods = self._app.create_url_adapter(request), list(failure.valid_methods)
         elif isinstance(failure, SecurityError):
             adapter = self._app.url_map.bind("localhost")
-        else:
-            return None
-        try:
-            endpoint, _ = adapter.match(request.path, method=method) if adapter else (None, None)
-        except HTTPException:
-            return None
-        return endpoint
+        if adapter is None:
+            return
+        for method in methods:
+            with suppress(HTTPException):
+                yield adapter.match(request.path, method=method)[0]

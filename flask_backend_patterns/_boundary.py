@@ -6,6 +6,10 @@ app replaces `response.headers`, streams, or when another WSGI wrapper answers i
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import sys
+import traceback
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +26,7 @@ SAFE_METHODS = ("GET", "HEAD")
 
 
 class Exchange:
-    """One request and what is known of its response; `status` is 500 until the app has said otherwise."""
+    """One request and what is known of its response."""
 
     __slots__ = (
         "_passes",
@@ -39,7 +43,7 @@ class Exchange:
     def __init__(self, environ: dict[str, Any], start_response: Any, passes: tuple[HeaderPass, ...]) -> None:
         self.environ = environ
         self.started = perf_counter()
-        self.status = 500
+        self.status: int | None = None  # until the app has said one
         self.headers: list[tuple[str, str]] = []
         self.request_id: str | None = None
         self.route: str | None = None  # the rule, never the path
@@ -53,15 +57,21 @@ class Exchange:
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """WSGI's `start_response`, with one pass over the headers."""
-        self.status = int(status[:3])
-        self.headers = headers
-        # Flask takes it out of the environment when the request ends
-        self.request = self.environ.get("werkzeug.request")
-        if self.request is not None and self.request.url_rule is not None:
-            self.route = self.request.url_rule.rule
+        code = status.partition(" ")[0]
+        self.status = int(code) if code.isdecimal() else None
+        self.headers = headers = list(headers)  # the app may use its own list again
+        # Flask takes it out of the environment when the request ends; mounted apps put requests of their own there
+        request = self.environ.get("werkzeug.request")
+        if isinstance(request, Request):
+            self.request = request
+            if request.url_rule is not None:
+                self.route = request.url_rule.rule
         present = {name.lower() for name, _ in headers}
-        for contribute in self._passes:
-            contribute(self, headers, present)
+        try:
+            for contribute in self._passes:
+                contribute(self, headers, present)
+        except Exception:  # noqa: BLE001 - nothing of ours after the view turns a done request into a failure
+            report_fault()
         if exc_info is None:
             return self._start_response(status, headers)
         return self._start_response(status, headers, exc_info)
@@ -100,11 +110,30 @@ class RequestBoundary:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         exchange = Exchange(environ, start_response, self._passes)
-        for begin in self._begin:
-            begin(exchange)
+        try:
+            for begin in self._begin:
+                begin(exchange)
+        except Exception:  # noqa: BLE001 - see above
+            report_fault()
         try:
             response = self._answer(exchange) if self._answers else None
             return (response or self._wsgi_app)(environ, exchange.start_response)
+        except BaseException:
+            exchange.status = 500  # what the server will answer
+            raise
         finally:
+            self._finish(exchange)
+
+    def _finish(self, exchange: Exchange) -> None:
+        try:
             for finished in self._finished:
                 finished(exchange)
+        except Exception:  # noqa: BLE001 - see above
+            report_fault()
+
+
+def report_fault() -> None:
+    """Show the exception being handled the way `logging` shows its own; the log itself may be what is broken."""
+    if logging.raiseExceptions and sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            traceback.print_exc(file=sys.stderr)

@@ -66,7 +66,7 @@ class SettingsGroup:
                 value = _convert(config[key], hints[field.name])
                 _check(value, field.metadata)
             except ValueError as error:
-                shown = "a secret" if field.metadata["secret"] else repr(config[key])
+                shown = "wrong (not shown here)" if field.metadata["secret"] else repr(config[key])
                 problems.append(f"{key} is {shown}; {error}")
             else:
                 values[field.name] = value
@@ -102,12 +102,20 @@ def _convert(value: Any, hint: Any) -> Any:
     if hint in (int, float):
         return _convert_number(value, hint)
     if hint is str:
-        if not isinstance(value, str):
-            raise ValueError("expected a string")
-        return value
+        return _convert_text(value)
     if typing.get_origin(hint) is tuple:
         return _convert_names(value)
     return _convert_callable(value)
+
+
+def _convert_text(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # `from_prefixed_env` reads a token of digits as a number
+    if not isinstance(value, str):
+        raise ValueError("expected a string")
+    if not value.isprintable():
+        raise ValueError("expected a string without control characters")
+    return value
 
 
 def _convert_bool(value: Any) -> bool:
@@ -133,9 +141,9 @@ def _convert_number(value: Any, kind: type[int | float]) -> float:
 
 def _convert_names(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        value = [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value):
-        return tuple(value)
+        return tuple(map(_convert_text, value))
     raise ValueError("expected a list of strings, or one string separated by commas")
 
 
@@ -144,7 +152,7 @@ def _convert_callable(value: Any) -> Callable[..., Any]:
         module, _, name = value.partition(":")
         try:
             value = getattr(import_module(module), name)
-        except (ImportError, AttributeError, ValueError):
+        except (ImportError, AttributeError, ValueError, TypeError):
             raise ValueError(
                 "expected a function, or 'package.module:function' that can be imported"
             ) from None

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect
+from flask import Flask
 
-from ._api_routes import ApiRoutes
+from ._api_routes import ApiRoutes, takes_path
 from ._boundary import RequestBoundary
 from ._config import ConfigError, SetupError
 from ._contribution import Contribution, HealthCheck
@@ -18,6 +17,7 @@ from ._state import EXTENSION_KEY, State
 from ._wrapped import WrappedExtensions
 from .data.health import check_engines
 from .errors import wiring as errors
+from .guard import checked_enforcers
 from .health import wiring as health
 from .jobs.health import check_queues
 from .observability import wiring as observability
@@ -28,8 +28,6 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from flask import Flask
 
     from .declarations import Declaration
     from .guard import Enforcer
@@ -59,7 +57,7 @@ class BackendPatterns:
         self._health_checks = tuple(
             HealthCheck(name=name, run=run) for name, run in (health_checks or {}).items()
         )
-        self._enforcers = dict(enforcers or {})
+        self._enforcers = checked_enforcers(enforcers or {})
         if app is not None:
             self.init_app(app)
 
@@ -69,6 +67,8 @@ class BackendPatterns:
         Raises `ConfigError`, which lists every wrong setting, and `SetupError` when it has run on this app before,
         when the app has served requests already, or when a path of ours is taken.
         """
+        if not isinstance(app, Flask):
+            raise SetupError(f"init_app takes the Flask app, not {app!r}.")
         if EXTENSION_KEY in app.extensions:
             raise SetupError("BackendPatterns is already on this app; call init_app once for each app.")
         settings = Settings.from_config(app.config)
@@ -153,19 +153,10 @@ def wrap_wsgi_app(app: Flask, contributions: Sequence[Contribution], settings: S
 
 def require_free_paths(app: Flask, contributions: Sequence[Contribution]) -> None:
     """Raise `SetupError` when the app has a path that we would answer; a catch-all route does not count."""
-    adapter = app.url_map.bind("localhost")
     for path in (path for part in contributions for path in part.answers):
-        try:
-            rule, _ = adapter.match(path, method="GET", return_rule=True)
-        except RequestRedirect:
-            taken = f"{path}/"
-        except HTTPException:
-            continue
-        else:
-            if rule.arguments:
-                continue
-            taken = rule.endpoint
-        raise SetupError(
-            f"The path {path} is taken by the app ({taken}); move ours with BACKEND_HEALTH_PREFIX, "
-            "or leave it out with BACKEND_HEALTH_ENABLED = False."
-        )
+        for rule in app.url_map.iter_rules():
+            if takes_path(rule, path):
+                raise SetupError(
+                    f"The path {path} is taken by the app ({rule.rule}, {rule.endpoint}); move ours with "
+                    "BACKEND_HEALTH_PREFIX, or leave it out with BACKEND_HEALTH_ENABLED = False."
+                )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from flask import current_app, request
@@ -18,7 +19,7 @@ from ._state import state_of
 from .declarations import Declaration, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from ._state import State
 
@@ -36,7 +37,6 @@ Step: TypeAlias = "tuple[Enforcer, Declaration, bool]"
 Plan: TypeAlias = "tuple[Step, ...]"
 
 DECLARED = "__backend_declared__"
-ENFORCED = "flask_backend_patterns.enforced"
 
 
 class Guard:
@@ -60,6 +60,9 @@ class Guard:
                     response = view(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - handed to the enforcers, which raise it again
                 return cast("R", _leave_failed(entered, error))
+            except BaseException:
+                _close(entered)
+                raise
             return cast("R", _leave(entered, response))
 
         return guarded
@@ -74,6 +77,9 @@ class Guard:
                     response = await view(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - handed to the enforcers, which raise it again
                 return _leave_failed(entered, error)
+            except BaseException:
+                _close(entered)
+                raise
             return _leave(entered, response)
 
         return guarded
@@ -83,7 +89,7 @@ class Guard:
         if state is None:
             kinds = ", ".join(type(declaration).__name__ for declaration in self.declarations)
             raise SetupError(
-                f"The view {self.view.__qualname__} is decorated with {kinds}, but this app has no BackendPatterns; "
+                f"The view {_name(self.view)} is decorated with {kinds}, but this app has no BackendPatterns; "
                 "call BackendPatterns().init_app(app) where the app is made."
             )
         plan = state.plans.get(self)
@@ -96,13 +102,32 @@ class Guard:
         for declaration in self.declarations:
             enforcer = state.enforcers.get(type(declaration))
             if enforcer is not None:
-                steps.append((enforcer, declaration, inspect.isgeneratorfunction(enforcer)))
+                steps.append((enforcer, declaration, inspect.isgeneratorfunction(_function_of(enforcer))))
             elif declaration.required:
                 raise SetupError(
-                    f"Nothing enforces {type(declaration).__name__} on the view {self.view.__qualname__}: its feature "
+                    f"Nothing enforces {type(declaration).__name__} on the view {_name(self.view)}: its feature "
                     "is switched off, or BackendPatterns(enforcers=...) lacks it. Requests are refused until then."
                 )
         return tuple(steps)
+
+
+def _name(view: Callable[..., Any]) -> str:
+    return getattr(view, "__qualname__", repr(view))
+
+
+def checked_enforcers(enforcers: Mapping[type[Declaration], Enforcer]) -> dict[type[Declaration], Enforcer]:
+    """The same, or `SetupError` for an async one: views may be sync, so enforcers have to be."""
+    for kind, enforcer in enforcers.items():
+        function = _function_of(enforcer)
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise SetupError(f"The enforcer of {kind.__name__} is async; write it with `def`.")
+    return dict(enforcers)
+
+
+def _function_of(enforcer: Enforcer) -> Any:
+    """The function behind a callable object."""
+    is_function = inspect.isroutine(enforcer) or isinstance(enforcer, functools.partial)
+    return enforcer if is_function else type(enforcer).__call__
 
 
 def declare(declaration: Declaration) -> Callable[[Target], Target]:
@@ -128,9 +153,9 @@ def declarations_of(view: Callable[..., Any], method: str = "GET") -> tuple[Decl
     view_class = getattr(view, "view_class", None)
     if isinstance(view_class, type):
         found += _declared_on(view_class)
-        handler = _handler(view_class, method)
-        if handler is not None:
-            found += _search(handler, seen)
+        name = _handler_name(view_class, method)
+        if name is not None:
+            found += _search(getattr(view_class, name), seen)
     found += _search(view, seen)
     return in_order(tuple(found))
 
@@ -175,8 +200,16 @@ def _leave(entered: list[Generator[None, Any, Any]], response: Any) -> Any:
             return _leave_failed(entered, error)
         else:
             generator.close()
-            raise SetupError("An enforcer that is a generator has to yield exactly once.")
+            return _leave_failed(
+                entered, SetupError("An enforcer that is a generator has to yield exactly once.")
+            )
     return response
+
+
+def _close(entered: list[Generator[None, Any, Any]]) -> None:
+    """The process or the worker is being stopped: let the enforcers release what they hold."""
+    while entered:
+        entered.pop().close()
 
 
 def _leave_failed(entered: list[Generator[None, Any, Any]], error: Exception) -> Any:
@@ -220,14 +253,33 @@ def _guard_dispatch(view_class: type[View]) -> None:
 
     @functools.wraps(original)
     def dispatch_request(self: View, *args: Any, **kwargs: Any) -> Any:
-        if request.environ.get(ENFORCED) is type(self):  # by a subclass' own dispatch, which called this one
+        if _dispatching.get() == (self, request._get_current_object()):  # type: ignore[attr-defined]  # noqa: SLF001
             return current_app.ensure_sync(original)(self, *args, **kwargs)
-        request.environ[ENFORCED] = type(self)
-        guard = _class_guard(type(self), request.method, None if is_plain else original)
+        guard = _class_guard(type(self), request.method, None if is_plain else _going_on(original))
         return current_app.ensure_sync(guard.wrapper)(self, *args, **kwargs)
 
     dispatch_request.__backend_dispatch__ = dispatch_request  # type: ignore[attr-defined]  # a function's own dict
     view_class.dispatch_request = dispatch_request  # type: ignore[method-assign]  # the class is ours to guard
+
+
+# The view and request whose class declarations have been enforced, while a dispatch of the class' own runs: it may go on
+# to the base's, which is guarded too. Not kept any longer, since a request may be dispatched again.
+_dispatching: ContextVar[tuple[View, Any] | None] = ContextVar("dispatching", default=None)
+
+
+@functools.cache
+def _going_on(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    """`dispatch`, noted as being past its class' guard while it runs."""
+
+    @functools.wraps(dispatch)
+    def dispatch_request(self: View, *args: Any, **kwargs: Any) -> Any:
+        token = _dispatching.set((self, request._get_current_object()))  # type: ignore[attr-defined]  # noqa: SLF001
+        try:
+            return current_app.ensure_sync(dispatch)(self, *args, **kwargs)
+        finally:
+            _dispatching.reset(token)
+
+    return dispatch_request
 
 
 def _class_guard(view_class: type[View], method: str, dispatch: Callable[..., Any] | None) -> Guard:
@@ -236,27 +288,39 @@ def _class_guard(view_class: type[View], method: str, dispatch: Callable[..., An
     key = method if dispatch is None else dispatch
     guard = guards.get(key)
     if guard is None:
-        view: Callable[..., Any] | None = dispatch or _handler(view_class, method)
+        view = dispatch or _method_of(view_class, method)
         inner = _guard_of(view)
         declared = _declared_on(view_class)
-        if inner is not None:
-            guard = Guard(inner.view, (*declared, *inner.declarations))
-        else:
-            guard = Guard(view or MethodView.dispatch_request, declared)
+        guard = Guard(inner.view, (*declared, *inner.declarations)) if inner else Guard(view, declared)
         setattr(view_class, "__backend_guards__", {**guards, key: guard})  # noqa: B010 - a class, not a known type
     return guard
+
+
+def _method_of(view_class: type[View], method: str) -> Callable[..., Any]:
+    """The class' function for `method`, taking the view; what is no plain function (a `staticmethod`) is bound first."""
+    name = _handler_name(view_class, method)
+    if name is None:
+        return MethodView.dispatch_request
+    function = inspect.getattr_static(view_class, name)
+    if inspect.isfunction(function):
+        return function
+
+    def call(self: View, *args: Any, **kwargs: Any) -> Any:
+        return current_app.ensure_sync(getattr(self, name))(*args, **kwargs)
+
+    return call
 
 
 def _declared_on(view_class: type) -> tuple[Declaration, ...]:
     return tuple(item for base in view_class.__mro__ for item in base.__dict__.get(DECLARED, ()))
 
 
-def _handler(view_class: type, method: str) -> Callable[..., Any] | None:
-    """The function that serves `method`; GET's serves HEAD, as in `MethodView`."""
-    handler = getattr(view_class, method.lower(), None)
-    if handler is None and method == "HEAD":
-        handler = getattr(view_class, "get", None)
-    return cast("Callable[..., Any] | None", handler)
+def _handler_name(view_class: type, method: str) -> str | None:
+    """The name of the function that serves `method`; GET's serves HEAD, as in `MethodView`."""
+    name = method.lower()
+    if not hasattr(view_class, name) and method == "HEAD":
+        name = "get"
+    return name if hasattr(view_class, name) else None
 
 
 # --- Reading declarations for the audit and the OpenAPI document ------------------------------------------------

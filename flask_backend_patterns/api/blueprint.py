@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import flask_smorest
 from flask.views import View
 
-from ..errors import title_of
+from .._config import SetupError
+from ..errors import AppError, title_of
 from ..guard import declarations_of
 from .parser import Parser
 
@@ -69,6 +70,7 @@ class Blueprint(flask_smorest.Blueprint):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._prepare_doc_cbks.append(self._prepare_errors_doc)
+        self.register_error_handler(AppError, explain_missing_init_app)
 
     if TYPE_CHECKING:  # flask-smorest has no types, and strict checkers refuse untyped decorators
 
@@ -107,6 +109,14 @@ class Blueprint(flask_smorest.Blueprint):
         for status in (*argument_errors, *doc_info["error_statuses"]):
             responses[str(status)] = _error_response(title_of(int(status)), schema)
         return doc
+
+
+def explain_missing_init_app(error: AppError) -> NoReturn:
+    """Where `init_app` has run its own handling comes first, and this is never called."""
+    raise SetupError(
+        f"A view raised {type(error).__name__}, but this app has no BackendPatterns to answer it; "
+        "call BackendPatterns().init_app(app) where the app is made."
+    ) from error
 
 
 def _error_statuses(view: Any, method: str) -> list[int]:

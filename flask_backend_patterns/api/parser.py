@@ -18,7 +18,10 @@ class Parser(FlaskParser):
     def _raw_load_json(self, req: Request) -> Any:
         if not req.is_json and _has_body(req):
             raise UnsupportedMediaTypeError("Send the body as application/json.")
-        return super()._raw_load_json(req)
+        try:
+            return super()._raw_load_json(req)
+        except (ValueError, RecursionError) as error:  # also an integer of too many digits, brackets too deep
+            self._handle_invalid_json_error(error)
 
     def _handle_invalid_json_error(self, error: Exception, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise BadRequestError("The request body is not valid JSON.", code="MALFORMED_JSON") from error

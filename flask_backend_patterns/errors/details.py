@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, TypeAlias
 
 Detail: TypeAlias = dict[str, str]
+
+# A small body can hold hundreds of thousands of mistakes.
+MAX_DETAILS = 100
 
 # Where webargs found the input, in the words of CONTRACTS; the body is the default and not named.
 BODY_LOCATIONS = frozenset({"json", "form", "files", "json_or_form"})
@@ -24,7 +28,11 @@ def flatten(messages: Any, *, location: str | None = None) -> list[Detail]:
 
     Messages about a whole object (`_schema`) carry the object's own path, or no field at the top.
     """
-    return [_detail(path, message, location) for path, message in _walk(messages, ())]
+    found = list(islice(_walk(messages, ()), MAX_DETAILS + 1))
+    details = [_detail(path, message, location) for path, message in found[:MAX_DETAILS]]
+    if len(found) > MAX_DETAILS:
+        details.append({"message": f"Only the first {MAX_DETAILS} errors are listed."})
+    return details
 
 
 def flatten_by_location(messages: Any) -> list[Detail]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, got_request_exception, request
-from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
 
 from .._contribution import REQUEST_ID_KEY
 from .rendering import (
     JSON_TYPE,
     PROBLEM_TYPE,
     ErrorContext,
+    add_headers,
     envelope,
     prefers_html,
     prefers_problem,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .settings import ErrorsSettings
 
 # Packages whose app-wide handlers are part of the disorder this replaces, not a choice of the app.
+OURS = "flask_backend_patterns."
 WRAPPED_PACKAGES = frozenset({"flask_smorest", "flask_jwt_extended", "flask_limiter", "webargs"})
 MIN_ERROR_STATUS = 400
 MIN_SERVER_ERROR_STATUS = 500
@@ -78,7 +80,14 @@ class ErrorHandling:
             raise error
         failure = InternalError()
         failure.__cause__ = error
-        return self._app.finalize_request(self.answer(failure), from_error_handler=True)
+        wrapped = InternalServerError(original_exception=error)
+        handler = self._handler_of_app(wrapped)
+        if handler is not None:
+            self._record(failure)
+            answer = self._app.ensure_sync(handler)(wrapped)
+        else:
+            answer = self.answer(failure)
+        return self._app.finalize_request(answer, from_error_handler=True)
 
     def answer(self, error: AppError) -> Response:
         """Log `error` and render it."""
@@ -109,6 +118,8 @@ class ErrorHandling:
     def _handler_of_app(self, error: Exception) -> Callable[[Any], Any] | None:
         """The app's handler for just this kind of error: any on a blueprint, a specific one on the app."""
         for blueprint, kind, handler in self._registered_handlers(error):
+            if getattr(handler, "__module__", "").startswith(OURS):
+                continue
             if blueprint is not None:
                 return handler
             is_general = kind in (Exception, BaseException) or kind.__module__.partition(".")[0] == "werkzeug"
@@ -131,14 +142,11 @@ class ErrorHandling:
 
     def _as_page(self, error: AppError, to_flask: Callable[[Exception], Any]) -> Response:
         """An error of ours on a page of the app: the app's own error page, with our headers."""
-        kind = default_exceptions.get(error.status, HTTPException)
-        exception = kind(error.message)
+        exception = default_exceptions.get(error.status, HTTPException)(description=error.message)
         exception.code = error.status
         self._record(error)
         response = self._app.make_response(to_flask(exception))
-        for name, value in error.headers.items():
-            if name not in response.headers:
-                response.headers[name] = value
+        add_headers(response, error)
         return response
 
     def _record(self, error: AppError) -> None:

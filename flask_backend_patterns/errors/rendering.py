@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-import orjson
 from flask import Response
 from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.wrappers import Response as BaseResponse
+
+from .._json import dump
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import MIMEAccept
@@ -59,16 +62,22 @@ def problem(error: AppError, context: ErrorContext) -> dict[str, Any]:
 
 
 def to_response(error: AppError, body: Mapping[str, Any] | Response, mimetype: str) -> Response:
-    """The response for `error`; a renderer's own response keeps its status and headers."""
-    if isinstance(body, Response):
-        response = body
+    """The response for `error`; a renderer's own response keeps its headers, and its status unless that is 200."""
+    if isinstance(body, BaseResponse):
+        response = cast("Response", Response.force_type(body))
+        if response.status_code == HTTPStatus.OK:  # the default, which no error means
+            response.status_code = error.status
     else:
-        encoded = orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS)
-        response = Response(encoded, status=error.status, mimetype=mimetype)
+        response = Response(dump(body), status=error.status, mimetype=mimetype)
+    add_headers(response, error)
+    return response
+
+
+def add_headers(response: Response, error: AppError) -> None:
+    """Put the error's headers on a response that lacks them; a line break in a value would end the header."""
     for name, value in error.headers.items():
         if name not in response.headers:
-            response.headers[name] = value
-    return response
+            response.headers[name] = " ".join(str(value).splitlines())
 
 
 def prefers_problem(accept: MIMEAccept) -> bool:

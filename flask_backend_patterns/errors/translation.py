@@ -6,11 +6,12 @@ nothing optional is imported before it is used. A subclass defined elsewhere is 
 
 from __future__ import annotations
 
+import traceback
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from .tree import AppError, DeadlineExceededError
+from .tree import AppError, BadRequestError, DeadlineExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,9 @@ def translate(error: Exception) -> AppError | None:
         if module is not None:
             translated = _translator(module)(error)
             break
+        if base is RecursionError and _is_from_get_json(error):
+            translated = BadRequestError("The request body is nested too deeply.", code="MALFORMED_JSON")
+            break
         if base is TimeoutError:
             translated = DeadlineExceededError()
             break
@@ -46,6 +50,11 @@ def translate(error: Exception) -> AppError | None:
     if translated is not None:
         translated.__cause__ = error
     return translated
+
+
+def _is_from_get_json(error: BaseException) -> bool:
+    """Whether reading the request's JSON ran out of stack, rather than the view."""
+    return any(frame.f_code.co_name == "get_json" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 @cache

@@ -21,12 +21,21 @@ Users subclass any of them and set `status`, `code` and `default_message` on the
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 DEFAULT_RETRY_AFTER_SECONDS = 5
+
+
+def _complete(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """A detail that every format can show."""
+    complete = {**detail, "message": str(detail.get("message", ""))}
+    if "field" in complete:
+        complete["field"] = str(complete["field"])
+    return complete
 
 
 class AppError(Exception):
@@ -51,7 +60,7 @@ class AppError(Exception):
         self.message = self.default_message if message is None else message
         if code is not None:
             self.code = code
-        self.details = tuple(dict(detail) for detail in details)
+        self.details = tuple(_complete(detail) for detail in details)
         self.headers = dict(headers or {})
         super().__init__(self.message)
 
@@ -178,11 +187,11 @@ class _RetryableError(AppError):
     """A failure that passes; `retry_after` is in seconds and sent as `Retry-After`."""
 
     def __init__(
-        self, message: str | None = None, *, retry_after: int = DEFAULT_RETRY_AFTER_SECONDS, **options: Any
+        self, message: str | None = None, *, retry_after: float = DEFAULT_RETRY_AFTER_SECONDS, **options: Any
     ) -> None:
         super().__init__(message, **options)
         self.retry_after = retry_after
-        self.headers.setdefault("Retry-After", str(retry_after))
+        self.headers.setdefault("Retry-After", str(math.ceil(retry_after)))
 
 
 class RateLimitError(_RetryableError):

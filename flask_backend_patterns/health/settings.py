@@ -49,9 +49,9 @@ class HealthSettings(FeatureSettings):
     def from_config(cls, config: Mapping[str, Any], problems: list[str]) -> Self:
         """Read the group; a prefix Flask would refuse and a token anybody can guess are problems now."""
         group = super().from_config(config, problems)
-        if group.prefix and not group.prefix.startswith("/"):
+        if group.prefix and (not group.prefix.startswith("/") or set(group.prefix) & set("<>?#")):
             problems.append(
-                f"BACKEND_HEALTH_PREFIX is {group.prefix!r}; expected a path that begins with '/'"
+                f"BACKEND_HEALTH_PREFIX is {group.prefix!r}; expected a path that begins with '/', without placeholders"
             )
         if group.details_token == "":
             problems.append("BACKEND_HEALTH_DETAILS_TOKEN is empty; expected a secret, or None")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .._api_routes import takes_path
 from .._contribution import Contribution
 from .checker import HealthChecker
 from .draining import Draining
@@ -60,7 +61,7 @@ def contribution(app: Flask, state: HealthState, log: EventLog) -> Contribution:
 
         def answer(request: Request) -> Response | None:
             if not taken:
-                taken.append(any(rule.rule == path for rule in app.url_map.iter_rules()))
+                taken.append(any(takes_path(rule, path) for rule in app.url_map.iter_rules()))
             if taken[0]:
                 return None
             try:

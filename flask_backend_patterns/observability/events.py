@@ -5,6 +5,7 @@ An app's own handlers, levels and filters apply to them. Nothing global of struc
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import MutableMapping
 from typing import Any, TypeAlias
@@ -18,12 +19,30 @@ LOGGER_NAME = "flask_backend_patterns"
 EventDict: TypeAlias = MutableMapping[str, Any]
 
 
-class LogEvent(dict[str, Any]):
-    """An event as a record's message: fields for our formatter, one readable line for anybody else's."""
+class LogEvent:
+    """The fields of an event, as the argument of a record's message: text is only made for formatters that want it."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: EventDict) -> None:
+        self.fields = fields
 
     def __str__(self) -> str:
-        fields = " ".join(f"{key}={value}" for key, value in self.items() if key != "event")
-        return f"{self['event']} {fields}"
+        return " ".join(f"{key}={_quoted(value)}" for key, value in self.fields.items() if key != "event")
+
+
+def event_of(record: logging.LogRecord) -> EventDict | None:
+    """The fields of one of our events; None for everybody else's records."""
+    arguments = record.args
+    if isinstance(arguments, tuple) and len(arguments) == 1 and isinstance(arguments[0], LogEvent):
+        return arguments[0].fields
+    return None
+
+
+def _quoted(value: Any) -> str:
+    """Text that cannot end the line, begin another field, or reach a terminal as a command."""
+    text = str(value)
+    return text if text.isprintable() and not set(text) & {" ", "=", '"'} else json.dumps(text)
 
 
 class LoggingEventLog:
@@ -52,11 +71,11 @@ class LoggingEventLog:
         if not logger.isEnabledFor(level):
             return
         hide_sql_parameters(error)
-        message = LogEvent(self._mask(add_request_context(None, "", {"event": event, **fields})))
+        described = LogEvent(self._mask(add_request_context(None, "", {"event": event, **fields})))
         exc_info = (type(error), error, error.__traceback__) if error is not None else None
         # Not `logger.log`: it walks the stack for the caller's line, which is always this one
-        record = logging.LogRecord(logger.name, level, "", 0, message, None, exc_info)
-        logger.handle(record)
+        make = logging.getLogRecordFactory()
+        logger.handle(make(logger.name, level, "", 0, f"{event} %s", (described,), exc_info))
 
 
 def add_request_context(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -15,10 +15,11 @@ import time
 import weakref
 from typing import TextIO
 
-from .events import LogEvent
+from .events import event_of
 
 # One or two lines for each request; every other record is written at once, and these before it.
 DELAYED_EVENTS = frozenset({"request", "error"})
+MAX_WAITING = 10_000
 
 
 class BackendHandler(logging.StreamHandler[TextIO]):
@@ -47,7 +48,7 @@ class BackendHandler(logging.StreamHandler[TextIO]):
         """Write the record, or have it written soon."""
         try:
             self._waiting.append(self.format(record) + self.terminator)
-            if self._delay_seconds and is_delayed(record):
+            if self._delay_seconds and is_delayed(record) and len(self._waiting) < MAX_WAITING:
                 self._flush_soon()
             else:
                 self.flush()
@@ -59,9 +60,10 @@ class BackendHandler(logging.StreamHandler[TextIO]):
         self.acquire()
         try:
             lines, self._waiting = self._waiting, []
-            if lines:
-                self.stream.write("".join(lines))
-            self.stream.flush()
+            stream: TextIO | None = self.stream
+            if stream is not None:  # as it is under pythonw and in some daemons
+                stream.write("".join(lines))
+                stream.flush()
         finally:
             self.release()
 
@@ -69,10 +71,15 @@ class BackendHandler(logging.StreamHandler[TextIO]):
         """Called under the handler's lock."""
         if self._is_due:
             return
-        self._is_due = True
         if self._writer is None:
-            self._writer = threading.Thread(target=self._write_when_due, name="log-writer", daemon=True)
-            self._writer.start()
+            writer = threading.Thread(target=self._write_when_due, name="log-writer", daemon=True)
+            try:
+                writer.start()
+            except RuntimeError:  # no thread to be had
+                self.flush()
+                return
+            self._writer = writer
+        self._is_due = True
         self._due.set()
 
     def _write_when_due(self) -> None:
@@ -95,10 +102,8 @@ class BackendHandler(logging.StreamHandler[TextIO]):
 
 def is_delayed(record: logging.LogRecord) -> bool:
     """Whether the record is a line of the access log."""
-    event = record.msg
-    return (
-        record.levelno < logging.WARNING and isinstance(event, LogEvent) and event["event"] in DELAYED_EVENTS
-    )
+    event = event_of(record) if record.levelno < logging.WARNING else None
+    return event is not None and event["event"] in DELAYED_EVENTS
 
 
 def _forget_in_child() -> None:

@@ -8,10 +8,10 @@ import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-import orjson
 import structlog
 
-from .events import EventDict, LogEvent, add_request_context
+from .._json import dump
+from .events import EventDict, add_request_context, event_of
 from .handler import BackendHandler
 from .masking import Masker, hide_sql_parameters
 
@@ -42,8 +42,8 @@ class BackendFormatter(structlog.stdlib.ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Our own events are masked and have their context already: for JSON one dump is all that is left."""
-        event = record.msg
-        if not isinstance(event, LogEvent):
+        event = event_of(record)
+        if event is None:
             return super().format(record)
         described = {**event, **_description(record)}
         if self._is_console:
@@ -111,4 +111,4 @@ def _with_stack(event: EventDict) -> EventDict:
 
 
 def _dump(event: EventDict, **_: Any) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    return dump(event).decode()

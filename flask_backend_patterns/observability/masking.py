@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
+
+from werkzeug.datastructures import Headers
 
 MASK = "***"
 SECRET_WORDS = (
@@ -16,7 +19,13 @@ SECRET_WORDS = (
     "api_key",
     "apikey",
     "credential",
+    "passphrase",
+    "private_key",
+    "session_id",
 )
+# Too short to be looked for inside other words.
+SECRET_KEYS = frozenset({"pwd", "pass", "otp", "pin", "auth", "sid"})
+PAIR = 2
 MAX_DEPTH = 8
 
 
@@ -31,17 +40,24 @@ class Masker:
         """Whether the value of `key` is masked."""
         known = self._known.get(key)
         if known is None:
-            known = any(word in _plain(key) for word in self._words)
+            plain = _plain(key)
+            known = plain in SECRET_KEYS or any(word in plain for word in self._words)
             if len(self._known) < 1024:  # noqa: PLR2004 - keys come from code; a bound against those that do not
                 self._known[key] = known
         return known
 
     def mask(self, value: Any, depth: int = MAX_DEPTH) -> Any:
         """`value` with secrets replaced; unchanged objects are returned as they are, nothing is modified."""
+        if isinstance(value, Headers):
+            value = dict(value)
+        elif is_dataclass(value) and not isinstance(value, type):
+            value = {item.name: getattr(value, item.name) for item in fields(value)}
         if isinstance(value, Mapping):
             if not depth:
                 return MASK
             return {key: self._mask_item(key, item, depth) for key, item in value.items()}
+        if isinstance(value, tuple) and len(value) == PAIR and isinstance(value[0], str):
+            return [value[0], self._mask_item(value[0], value[1], depth)] if depth else MASK
         if isinstance(value, (list, tuple, set, frozenset)):
             return [self.mask(item, depth - 1) for item in value] if depth else MASK
         return value
@@ -61,8 +77,14 @@ def _plain(key: str) -> str:
 def hide_sql_parameters(error: BaseException | None) -> None:
     """Keep the values of a failed SQL statement out of the log: SQLAlchemy prints them into the exception's text."""
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if hasattr(error, "hide_parameters"):
-            error.hide_parameters = True
-        error = error.__cause__ or error.__context__
+    left = [error]
+    while left:
+        current = left.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        if hasattr(current, "hide_parameters"):
+            current.hide_parameters = True
+        left += [current.__cause__, current.__context__]
+        if isinstance(current, BaseExceptionGroup):
+            left += current.exceptions

@@ -62,15 +62,25 @@ def write_access_log(log: EventLog, exchange: Exchange) -> None:
     log.info(
         "request",
         method=environ.get("REQUEST_METHOD"),
-        path=environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""),
+        path=_decoded(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")),
         route=exchange.route,
         status=exchange.status,
         duration_ms=round(exchange.elapsed_ms(), 2),
-        bytes=next(
-            (int(value) for name, value in exchange.headers if name.lower() == "content-length"), None
-        ),
+        bytes=_content_length(exchange.headers),
         request_id=exchange.request_id,
     )
+
+
+def _decoded(path: str) -> str:
+    """WSGI hands on the bytes of a path as Latin-1 (PEP 3333)."""
+    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _content_length(headers: list[tuple[str, str]]) -> int | None:
+    for name, value in headers:
+        if name.lower() == "content-length":
+            return int(value) if value.isdecimal() else None
+    return None
 
 
 def install(app: Flask, state: ObservabilityState, undo: ExitStack) -> None:

@@ -13,6 +13,7 @@ from rq import Queue, SimpleWorker
 from sqlalchemy import NullPool, create_engine, text
 
 from flask_backend_patterns import BackendPatterns, ConfigError
+from flask_backend_patterns.observability.events import event_of
 
 TOKEN = "s3cret-for-operators"
 SECRET = "pa55word"
@@ -66,7 +67,7 @@ def events(caplog):
     caplog.set_level(logging.INFO, "flask_backend_patterns")
 
     def read():
-        found = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+        found = [event for event in map(event_of, caplog.records) if event is not None]
         return [
             (event["event"], event["name"]) for event in found if event["event"].startswith("dependency.")
         ]

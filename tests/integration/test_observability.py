@@ -16,6 +16,7 @@ from werkzeug.datastructures import Headers
 
 from flask_backend_patterns import BackendPatterns, Blueprint
 from flask_backend_patterns.observability import add_request_context
+from flask_backend_patterns.observability.events import event_of
 
 
 def make_app(**config) -> Flask:
@@ -35,11 +36,8 @@ def make_app(**config) -> Flask:
 
 
 def events(caplog, name="request"):
-    return [
-        record.msg
-        for record in caplog.records
-        if isinstance(record.msg, dict) and record.msg["event"] == name
-    ]
+    found = [event for event in map(event_of, caplog.records) if event is not None]
+    return [event for event in found if event["event"] == name]
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ GOOD = [
     ("count", 0, 0), ("count", "7", 7), ("count", 10, 10),
     ("ratio", 2, 2.0), ("ratio", "0.25", 0.25),
     ("word", "b", "b"),
-    ("text", None, None), ("text", "", ""),
+    ("text", None, None), ("text", "", ""), ("text", 12345678901, "12345678901"),
     ("names", [], ()), ("names", "a, b,", ("a", "b")), ("names", ("q",), ("q",)), ("names", "", ()),
     ("function", len, len), ("function", "builtins:len", len), ("function", None, None),
     ("limit", None, None), ("limit", "4", 4),
@@ -43,7 +43,9 @@ BAD = [
     ("count", -1, "at least 0"), ("count", 11, "at most 10"), ("count", 1.5, "a whole number"),
     ("count", True, "a whole number"), ("count", "x", "a whole number"), ("count", None, "a whole number"),
     ("ratio", float("nan"), "at least 0"), ("ratio", "fast", "a number"), ("ratio", [], "a number"),
-    ("word", "c", "one of 'a', 'b'"), ("word", None, "a string"), ("word", 1, "a string"),
+    ("word", "c", "one of 'a', 'b'"), ("word", None, "a string"), ("word", 1.5, "a string"),
+    ("text", "a\nb", "without control characters"), ("text", True, "a string"),
+    ("names", ["a\r\nb"], "without control characters"), ("function", ".x:f", "can be imported"),
     ("names", [1], "a list of strings"), ("names", 5, "a list of strings"),
     ("function", "nowhere:f", "can be imported"), ("function", "builtins:nothing", "can be imported"),
     ("function", 5, "a function"), ("function", "plain", "can be imported"),
@@ -74,8 +76,8 @@ def test_wrong_values_name_key_value_and_expectation(name, value, expectation):
 def test_a_secret_is_in_no_message_and_no_repr():
     """Neither a wrong secret nor a right one is shown."""
     problems: list[str] = []
-    Sample.from_config({"BACKEND_SAMPLE_PASSWORD": 12345}, problems)
-    assert "12345" not in problems[0]
+    Sample.from_config({"BACKEND_SAMPLE_PASSWORD": ["hunter2"]}, problems)
+    assert "hunter2" not in problems[0]
     sample = Sample.from_config({"BACKEND_SAMPLE_PASSWORD": "hunter2"}, [])
     assert sample.password == "hunter2"
     assert "hunter2" not in repr(sample)

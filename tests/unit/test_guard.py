@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import pytest
 from flask import Blueprint as FlaskBlueprint
-from flask import Flask
+from flask import Flask, request
 from flask.views import MethodView, View
+from werkzeug.test import create_environ
 
 from flask_backend_patterns import BackendPatterns, Blueprint, ForbiddenError, SetupError
 from flask_backend_patterns.declarations import Declaration, Phase
@@ -306,6 +307,123 @@ def test_a_dispatch_of_ones_own_that_goes_on_to_the_base_is_enforced_once(record
 
     recorder.app.add_url_rule("/x", view_func=Child.as_view("item"))
     assert (recorder.get().data, recorder.calls) == (b"base", ["auth", "permit"])
+
+
+@pytest.mark.parametrize("own_dispatch", [False, True])
+def test_a_request_that_is_dispatched_again_is_enforced_again(recorder, own_dispatch):
+    """A retrying middleware, or a batch endpoint over the same environment: each dispatch meets the class' guard."""
+
+    @AUTH
+    class Item(MethodView):
+        init_every_request = False
+
+        def get(self):
+            return "seen"
+
+    class Own(Item):
+        def dispatch_request(self, **kwargs):
+            return super().dispatch_request(**kwargs)
+
+    view = (Own if own_dispatch else Item).as_view("item")
+    recorder.app.add_url_rule("/x", view_func=view)
+
+    @recorder.app.get("/batch")
+    def batch():
+        environ = {**request.environ, "PATH_INFO": "/x"}
+        return f"{status_of(environ)}{status_of(environ)}"
+
+    def status_of(environ):
+        with recorder.app.request_context(environ):
+            return recorder.app.full_dispatch_request().status_code
+
+    recorder.refuse = "auth"
+    assert recorder.app.test_client().get("/batch").data == b"403403"
+    environ = create_environ("/x")
+    statuses = []
+    for _ in range(2):
+        list(recorder.app.wsgi_app(environ, lambda status, *_: statuses.append(status[:3])))
+    assert statuses == ["403", "403"]
+
+
+@pytest.mark.parametrize("kind_of_method", [staticmethod, classmethod])
+def test_methods_that_take_no_view_stay_as_they_are(recorder, kind_of_method):
+    """A declared class may have static and class methods for handlers, guarded or not."""
+
+    @AUTH
+    class Item(MethodView):
+        get = kind_of_method(lambda *_: "seen")
+
+    recorder.app.add_url_rule("/x", view_func=Item.as_view("item"))
+    assert (recorder.get().data, recorder.calls) == (b"seen", ["auth"])
+    recorder.refuse = "auth"
+    assert recorder.get().status_code == 403
+
+
+@pytest.mark.parametrize("view", [sync_view, async_view])
+def test_enforcers_release_what_they_hold_when_the_worker_is_stopped(recorder, view):
+    """`SystemExit` passes through; the generators are closed before it goes on."""
+
+    def stopping(_declaration):
+        raise SystemExit
+
+    app = Flask("stopping")
+    released = []
+
+    def holding(_declaration):
+        try:
+            yield
+        finally:
+            released.append(True)
+
+    BackendPatterns(enforcers={Around: holding, Cache: stopping}).init_app(app)
+    app.add_url_rule("/x", "x", declare(Around())(declare(Cache(name="c"))(view)))
+    with pytest.raises(SystemExit):
+        app.test_client().get("/x")
+    assert released == [True]
+
+
+def test_an_enforcer_may_be_an_object_and_may_not_be_async():
+    """A generator `__call__` wraps the view; `async def` is refused where the extension is made."""
+
+    class Wrapping:
+        def __call__(self, _declaration):
+            response = yield
+            return f"<{response}>"
+
+    app = Flask("object")
+    BackendPatterns(enforcers={Around: Wrapping()}).init_app(app)
+    app.add_url_rule("/x", "x", declare(Around())(sync_view))
+    assert app.test_client().get("/x").data == b"<seen>"
+
+    async def asynchronous(_declaration):
+        return None
+
+    with pytest.raises(SetupError, match="async"):
+        BackendPatterns(enforcers={Around: asynchronous})
+
+
+def test_an_enforcer_that_yields_twice_is_a_fault_the_outer_ones_hear_of():
+    """A mistake in one enforcer does not leave another's work open."""
+    heard = []
+
+    def twice(_declaration):
+        yield
+        yield
+
+    def outer(_declaration):
+        try:
+            yield
+        except SetupError:
+            heard.append(True)
+            raise
+
+    app = Flask("twice")
+    app.testing = True
+    BackendPatterns(enforcers={Around: outer, Cache: twice}).init_app(app)
+    app.add_url_rule("/x", "x", declare(Around())(declare(Cache(name="c"))(sync_view)))
+    with pytest.raises(SetupError, match="exactly once"):
+        app.test_client().get("/x")
+    assert heard == [True]
 
 
 def test_a_decorated_view_does_not_change_the_undecorated(recorder):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.exceptions import (
     BadRequest,
@@ -27,9 +28,6 @@ from ..tree import (
     ValidationError,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 MALFORMED_JSON = "MALFORMED_JSON"
 
 
@@ -39,10 +37,10 @@ def translate(error: HTTPException) -> AppError | None:
         return InternalError()
     if is_malformed_json(error):
         return BadRequestError("The request body is not valid JSON.", code=MALFORMED_JSON)
-    data: Mapping[str, Any] = (
-        getattr(error, "data", None) or {}
-    )  # put there by webargs' and smorest's `abort`
-    headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
+    data = getattr(error, "data", None)  # put there by webargs' and smorest's `abort`
+    if not isinstance(data, Mapping):
+        data = {}
+    headers = _headers(error)
     headers.update(data.get("headers") or {})
     options: dict[str, Any] = {"headers": headers}
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
@@ -54,6 +52,15 @@ def translate(error: HTTPException) -> AppError | None:
         if error.code == ValidationError.status and "message" not in data:
             message = None
     return of_status(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, message, options)
+
+
+def _headers(error: HTTPException) -> dict[str, str]:
+    """Its own headers; several of one name (challenges) as one line, which means the same (RFC 9110, 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in error.get_headers():
+        if name.lower() != "content-type":
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def of_status(status: int, message: str | None, options: dict[str, Any]) -> AppError:
@@ -76,6 +83,7 @@ def is_malformed_json(error: HTTPException) -> bool:
     if reason is None and _is_stock(error):
         cause = error.__cause__  # Flask raises a second BadRequest from the first outside debug
         reason = (cause if isinstance(cause, BadRequest) else error).__context__
+        return isinstance(reason, ValueError)  # JSONDecodeError, bad UTF-8, or an integer of too many digits
     return isinstance(reason, (json.JSONDecodeError, UnicodeDecodeError))
 
 

@@ -37,8 +37,10 @@ def stream():
 
 
 def record(event, level=logging.INFO, **fields):
-    message = LogEvent(event=event, **fields) if event else "plain"
-    return logging.LogRecord("x", level, "", 0, message, None, None)
+    if event is None:
+        return logging.LogRecord("x", level, "", 0, "plain", None, None)
+    arguments = (LogEvent({"event": event, **fields}),)
+    return logging.LogRecord("x", level, "", 0, f"{event} %s", arguments, None)
 
 
 def handler(stream, delay_seconds):
@@ -69,7 +71,7 @@ def test_everything_else_is_written_at_once_after_what_waits(stream, urgent):
     handled.handle(record("request", n=1))
     assert stream.getvalue() == ""
     handled.handle(urgent)
-    assert stream.getvalue().splitlines() == ["request n=1", str(urgent.msg)]
+    assert stream.getvalue().splitlines() == ["request n=1", urgent.getMessage()]
 
 
 def test_without_a_delay_each_line_is_written_at_once(stream):
@@ -113,6 +115,31 @@ def test_a_stream_that_breaks_does_not_end_the_writer(stream):
     assert "request n=2" in stream.getvalue()
 
 
+def test_a_process_that_gets_no_thread_writes_at_once(stream, monkeypatch):
+    """A failed start of the writer is not taken for a running one; it is tried again with the next line."""
+    handled = handler(stream, 60)
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        handled.handle(record("request", n=1))
+        handled.handle(record("request", n=2))
+    assert stream.getvalue().splitlines() == ["request n=1", "request n=2"]
+    handled.handle(record("request", n=3))
+    assert handled._writer is not None
+
+
+def test_lines_that_wait_are_bounded(stream, monkeypatch):
+    """A flood within the delay is written as it comes rather than kept."""
+    monkeypatch.setattr("flask_backend_patterns.observability.handler.MAX_WAITING", 10)
+    handled = handler(stream, 60)
+    for number in range(25):
+        handled.handle(record("request", n=number))
+    assert len(stream.getvalue().splitlines()) == 20
+
+
 END = """
 import logging, os, sys
 from flask_backend_patterns.observability.events import LogEvent
@@ -120,7 +147,7 @@ from flask_backend_patterns.observability.handler import BackendHandler
 logger = logging.getLogger("x")
 logger.addHandler(BackendHandler(logging.Formatter("%(process)d %(message)s"), delay_seconds={delay}))
 logger.setLevel("INFO")
-logger.info(LogEvent(event="request", n=1))
+logger.info("request %s", LogEvent({{"event": "request", "n": 1}}))
 {then}
 """
 
@@ -145,7 +172,7 @@ def test_a_forked_child_writes_its_own_lines_only():
         """
         import time
         if os.fork() == 0:
-            logger.info(LogEvent(event="request", n=2))
+            logger.info("request %s", LogEvent({"event": "request", "n": 2}))
             time.sleep(1)
             os._exit(0)
         os.wait()
