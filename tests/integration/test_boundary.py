@@ -35,6 +35,11 @@ def generator_app(_environ, start_response):
     yield b"late"
 
 
+def odd_app(_environ, start_response):
+    start_response("fine", [("Content-Type", "text/plain"), ("Content-Length", "")])
+    return [b"odd"]
+
+
 def make_app() -> Flask:
     app = Flask("edge")
     app.config["BACKEND_OBSERVABILITY_SERVER_TIMING"] = True
@@ -42,7 +47,8 @@ def make_app() -> Flask:
     app.add_url_rule("/length", "length", lambda: Response("abc", headers={"Content-Length": ""}))
     app.add_url_rule("/café", "cafe", lambda: "abc")
     app.wsgi_app = DispatcherMiddleware(
-        app.wsgi_app, {"/werkzeug": werkzeug_app, "/reusing": reusing_app, "/generator": generator_app}
+        app.wsgi_app,
+        {"/werkzeug": werkzeug_app, "/reusing": reusing_app, "/generator": generator_app, "/odd": odd_app},
     )
     return app
 
@@ -53,10 +59,11 @@ def ask(app, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/werkzeug/x", "/reusing/", "/generator/", "/status", "/length", "/café", "/nothing"]
+    "path", ["/werkzeug/x", "/reusing/", "/generator/", "/odd/", "/status", "/length", "/café", "/nothing"]
 )
-def test_mounted_apps_and_odd_responses_are_answered_as_without_us(path):
-    """Plain werkzeug and WSGI apps below ours, a status without a number, an empty length: same body and status."""
+def test_mounted_apps_and_odd_responses_are_answered_as_without_us(path, caplog):
+    """Plain werkzeug and WSGI apps below ours, a status without a number, an empty length: same answer, and logged."""
+    caplog.set_level(logging.INFO, "flask_backend_patterns")
     plain, ours = make_app(), make_app()
     BackendPatterns().init_app(ours)
     for _ in range(3):
@@ -65,6 +72,7 @@ def test_mounted_apps_and_odd_responses_are_answered_as_without_us(path):
         assert len(headers.getlist("X-Request-ID")) == 1
         assert len(headers.getlist("Server-Timing")) == 1
     assert HEADERS == [("Content-Type", "text/plain")]
+    assert len([record for record in caplog.records if event_of(record)]) == 3
 
 
 @pytest.mark.parametrize(("path", "said"), [("/café", "/café"), ("/%ff", "/\ufffd")])

@@ -345,6 +345,34 @@ def test_a_request_that_is_dispatched_again_is_enforced_again(recorder, own_disp
     assert statuses == ["403", "403"]
 
 
+def test_a_request_dispatched_inside_another_is_enforced(recorder):
+    """A view that dispatches a second request to its own shared instance, in the middle of its own dispatch."""
+
+    @AUTH
+    class Item(MethodView):
+        init_every_request = False
+
+        def get(self):
+            return "seen"
+
+    class Own(Item):
+        def dispatch_request(self, **kwargs):
+            if not request.args:
+                return super().dispatch_request(**kwargs)
+            recorder.refuse = "auth"
+            with recorder.app.request_context({**request.environ, "QUERY_STRING": ""}):
+                return str(recorder.app.full_dispatch_request().status_code)
+
+    class Plain(Own):
+        def dispatch_request(self, **kwargs):
+            if not request.args:
+                return Item.dispatch_request(self, **kwargs)
+            return super().dispatch_request(**kwargs)
+
+    recorder.app.add_url_rule("/x", view_func=Plain.as_view("item"))
+    assert recorder.app.test_client().get("/x?again=1").data == b"403"
+
+
 @pytest.mark.parametrize("kind_of_method", [staticmethod, classmethod])
 def test_methods_that_take_no_view_stay_as_they_are(recorder, kind_of_method):
     """A declared class may have static and class methods for handlers, guarded or not."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
@@ -129,6 +130,19 @@ def test_a_process_that_gets_no_thread_writes_at_once(stream, monkeypatch):
     assert stream.getvalue().splitlines() == ["request n=1", "request n=2"]
     handled.handle(record("request", n=3))
     assert handled._writer is not None
+
+
+def test_a_writer_outlives_a_time_without_a_stream(stream):
+    """`sys.stderr` may be None for a while: what comes then is dropped, what comes later is written."""
+    handled = handler(None, 0.001)
+    handled.handle(record("request", n=1))
+    while handled._waiting or handled._is_due:
+        time.sleep(0.001)
+    type(handled).stream = stream
+    handled.handle(record("request", n=2))
+    assert stream.written.wait(5)
+    handled.flush()
+    assert stream.getvalue() == "request n=2\n"
 
 
 def test_lines_that_wait_are_bounded(stream, monkeypatch):
