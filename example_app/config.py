@@ -33,7 +33,7 @@ def settings_from_environ(instance: Path, environ: Mapping[str, str]) -> dict[st
 
     Of the environment: `SHOP_DATABASE_URL`, `BACKEND_REDIS_URL`, `SHOP_DRAIN_FILE`, `SHOP_LOG_FORMAT`, and the
     sizes of the seed `SHOP_SEED_USERS`, `SHOP_SEED_PRODUCTS`, `SHOP_SEED_ORDERS`; and `SHOP_IMPORT_BATCH_ROWS`, how many
-    rows of an import share a transaction.
+    rows of an import share a transaction; and `SHOP_SWEEP_SECONDS`, how often the worker looks for work left undone.
     """
     return {
         "SQLALCHEMY_DATABASE_URI": database_url(instance, environ),
@@ -53,6 +53,7 @@ def settings_from_environ(instance: Path, environ: Mapping[str, str]) -> dict[st
         "BACKEND_HEALTH_DRAIN_FILE": environ.get("SHOP_DRAIN_FILE", str(instance / "drain")),
         "BACKEND_HEALTH_DETAILS": "always",
         "SHOP_IMPORT_BATCH_ROWS": int(environ.get("SHOP_IMPORT_BATCH_ROWS", "250")),
+        "SHOP_SWEEP_SECONDS": float(environ.get("SHOP_SWEEP_SECONDS", "60")),
         "SHOP_SEED_USERS": int(environ.get("SHOP_SEED_USERS", "1000")),
         "SHOP_SEED_PRODUCTS": int(environ.get("SHOP_SEED_PRODUCTS", "10000")),
         "SHOP_SEED_ORDERS": int(environ.get("SHOP_SEED_ORDERS", "20000")),

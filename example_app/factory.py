@@ -14,6 +14,7 @@ from example_app.config import instance_folder, settings_from_environ
 from example_app.extensions import backend, db, migrate
 from example_app.jobs.queue import install_queue
 from example_app.transactions import prepare_sqlite
+from example_app.urls import AsciiIntegerConverter
 from example_app.views import register_views
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def build_app(config: Mapping[str, object] | None = None) -> Flask:
     migrate.init_app(app, db, directory=str(_MIGRATIONS))
     backend.init_app(app)
     install_queue(app)
-    register_views(app, Api(app))
+    app.url_map.converters["int"] = AsciiIntegerConverter
+    api = Api(app)
+    api.register_converter(AsciiIntegerConverter, AsciiIntegerConverter.described)
+    register_views(app, api)
     app.cli.add_command(shop_commands)
     return app

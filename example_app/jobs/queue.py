@@ -10,6 +10,7 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ _IMPORT_TIMEOUT_SECONDS = 1_800
 _CONFIRMATION_TIMEOUT_SECONDS = 30
 _RESULT_TTL_SECONDS = 3_600
 _FAILURE_TTL_SECONDS = 7 * 24 * 3_600
+
+_CONFIRMATION_JOB = "example_app.jobs.confirmations.send_confirmation"
+_IMPORT_JOB = "example_app.jobs.product_imports.run_import"
+_JOBS_AT_A_TIME = 500
 
 _log = logging.getLogger(__name__)
 
@@ -40,18 +45,34 @@ def install_queue(app: Flask) -> None:
 
 def enqueue_confirmation(order_id: int) -> bool:
     """Have the confirmation of an order sent. False, and a line in the log, when Redis does not answer."""
-    return _enqueue(
-        "example_app.jobs.confirmations.send_confirmation",
-        order_id,
-        timeout_seconds=_CONFIRMATION_TIMEOUT_SECONDS,
-    )
+    return _enqueue(_CONFIRMATION_JOB, order_id, timeout_seconds=_CONFIRMATION_TIMEOUT_SECONDS)
 
 
 def enqueue_import(import_id: int) -> bool:
     """Have an import worked off. False, and a line in the log, when Redis does not answer."""
-    return _enqueue(
-        "example_app.jobs.product_imports.run_import", import_id, timeout_seconds=_IMPORT_TIMEOUT_SECONDS
-    )
+    return _enqueue(_IMPORT_JOB, import_id, timeout_seconds=_IMPORT_TIMEOUT_SECONDS)
+
+
+def confirmations_under_way() -> set[int]:
+    """Orders whose confirmation waits in the queue or is being sent. Raises `RedisError`."""
+    return _under_way(_CONFIRMATION_JOB)
+
+
+def imports_under_way() -> set[int]:
+    """Imports that wait in the queue or are being worked off. Raises `RedisError`."""
+    return _under_way(_IMPORT_JOB)
+
+
+def _under_way(job: str) -> set[int]:
+    queue: Queue = current_app.extensions[_KEY]
+    # Asking the registry for its ids also takes those out of it whose worker has not been heard of for a while.
+    job_ids = [*queue.started_job_registry.get_job_ids(), *queue.get_job_ids()]
+    arguments: set[int] = set()
+    for start in range(0, len(job_ids), _JOBS_AT_A_TIME):
+        part = job_ids[start : start + _JOBS_AT_A_TIME]
+        found = Job.fetch_many(part, connection=queue.connection, serializer=JSONSerializer)
+        arguments.update(int(one.args[0]) for one in found if one is not None and one.func_name == job)
+    return arguments
 
 
 def _enqueue(job: str, argument: int, *, timeout_seconds: int) -> bool:

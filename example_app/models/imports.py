@@ -26,6 +26,8 @@ class ProductImport(Base):
     path: Mapped[str] = mapped_column(String(255))
     failure_reason: Mapped[str | None] = mapped_column(Text)
     total_rows: Mapped[int | None]
+    # How often work on it began since the last progress.
+    attempts: Mapped[int] = mapped_column(default=0)
     processed_rows: Mapped[int] = mapped_column(default=0)
     created_rows: Mapped[int] = mapped_column(default=0)
     updated_rows: Mapped[int] = mapped_column(default=0)

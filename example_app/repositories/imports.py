@@ -46,6 +46,7 @@ class ProductImportRepository:
                 created_rows=table.created_rows + created,
                 updated_rows=table.updated_rows + updated,
                 rejected_rows=table.rejected_rows + rejected,
+                attempts=1,
             )
             .returning(table.id)
             .execution_options(synchronize_session=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 _MAX_PAGE = 1_000_000
+_WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +42,20 @@ class PageRequest:
         }
 
 
+class WholeNumber(fields.Integer):
+    """ASCII digits only: Python itself takes `1_0`, spaces and the digits of every script."""
+
+    def _validated(self, value: object) -> int:
+        if not _WHOLE_NUMBER.fullmatch(str(value)):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
 class PageQuerySchema(Schema):
     """`page` from 1, `limit` from 1 to 100; anything else is refused."""
 
-    page = fields.Integer(load_default=1, validate=validate.Range(1, _MAX_PAGE))
-    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
+    page = WholeNumber(load_default=1, validate=validate.Range(1, _MAX_PAGE))
+    limit = WholeNumber(load_default=20, validate=validate.Range(1, 100))
 
     @post_load
     def make(self, data: Mapping[str, int], **_: object) -> PageRequest:
@@ -55,7 +66,7 @@ class PageQuerySchema(Schema):
 class LongPageQuerySchema(PageQuerySchema):
     """The same with `limit` up to 1,000, 100 by default."""
 
-    limit = fields.Integer(load_default=100, validate=validate.Range(1, 1_000))
+    limit = WholeNumber(load_default=100, validate=validate.Range(1, 1_000))
 
 
 class SortField(fields.Field[tuple[tuple[str, bool], ...]]):

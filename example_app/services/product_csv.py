@@ -22,6 +22,8 @@ MAX_NAME = 200
 MAX_DESCRIPTION = 5_000
 _SKU = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _STOCK = re.compile(r"[0-9]{1,9}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_LINE = re.compile(r"[\t\r\n]")
 _BROKEN_UTF8 = re.compile("[\udc80-\udcff]")
 
 
@@ -78,7 +80,7 @@ def count_rows(path: Path) -> int:
 def _read_header(reader: Iterator[list[str]]) -> list[int]:
     """The position of each of `COLUMNS` in a row."""
     try:
-        header = [cell.strip().lower() for cell in next(reader, [])]
+        header = [cell.strip().lower() for cell in next(filter(None, reader), [])]
     except csv.Error:
         raise HeaderError("The first line is not a CSV header.") from None
     missing = [column for column in COLUMNS if column not in header]
@@ -86,6 +88,8 @@ def _read_header(reader: Iterator[list[str]]) -> list[int]:
     expected = f"expected: {','.join(COLUMNS)}"
     if not header:
         raise HeaderError(f"The file is empty; {expected}.")
+    if missing and len(header) == 1 and set(COLUMNS) <= {cell.strip(' "') for cell in header[0].split(";")}:
+        raise HeaderError("Columns are separated by commas; this file uses semicolons.")
     if missing:
         raise HeaderError(f"Missing in the first line: {', '.join(missing)}; {expected}.")
     if unknown:
@@ -117,8 +121,10 @@ def _parse(cells: list[str], order: list[int]) -> ProductRow | RejectedRow:
     for column, value in zip(COLUMNS, (sku, name, description, price, stock), strict=True):
         if _BROKEN_UTF8.search(value):
             return RejectedRow(f"{column}: not valid UTF-8")
-        if "\0" in value:
-            return RejectedRow(f"{column}: contains a NUL character")
+        control = _CONTROL.search(value) or (_LINE.search(value) if column == "name" else None)
+        if control:
+            what = "NUL" if control[0] == "\0" else f"control (U+{ord(control[0]):04X})"
+            return RejectedRow(f"{column}: contains a {what} character")
     price_cents = parse_price(price)
     problem = _problem(sku=sku, name=name, description=description, stock=stock)
     if problem is None and price_cents is None:

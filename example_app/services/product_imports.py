@@ -25,10 +25,11 @@ from example_app.services.product_csv import (
 from example_app.transactions import write_transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
 _CHUNK_BYTES = 64 * 1024
+MAX_ATTEMPTS = 3
 
 Outcome = ProductRow | RejectedRow
 
@@ -41,7 +42,7 @@ def submit(*, content: IO[bytes], filename: str, user_id: int, folder: Path) -> 
     """Store the file under a name of our own and queue its import.
 
     The import is committed before it is queued; with the queue down it waits for `flask shop resume-imports` or for
-    the next start of a worker.
+    the worker's next look for work left undone.
     """
     path = folder / f"{uuid.uuid4().hex}.csv"
     try:
@@ -63,18 +64,23 @@ def run(import_id: int, *, folder: Path, batch_rows: int) -> str:
     """Work off the import from where it stands; returns its status.
 
     Each batch is one transaction that stores its rows, its rejections and the progress together, so a worker killed
-    at any moment loses and doubles nothing. Raises `TakenOverError` when another worker advances the same import.
+    at any moment loses and doubles nothing. Begun `MAX_ATTEMPTS` times without progress, it is failed. Raises `TakenOverError` when another worker advances the same import.
     """
     stored = ProductImportRepository(db.session()).get(import_id)
     if stored is None or stored.status not in UNFINISHED:
         return "unknown" if stored is None else stored.status
-    path, done = folder / stored.path, stored.processed_rows
+    path, done, attempts = folder / stored.path, stored.processed_rows, stored.attempts
     db.session.rollback()
+    if attempts >= MAX_ATTEMPTS:
+        return _give_up(import_id, path, f"Broken off {attempts} times at row {done + 1} or soon after.")
+    # Counted before anything is read: a file that kills its reader must come to an end too.
+    _set(import_id, status="running", attempts=attempts + 1, started_at=utc_now())
     try:
-        _set(import_id, status="running", total_rows=count_rows(path), started_at=utc_now())
-    except (HeaderError, FileNotFoundError) as error:
-        reason = str(error) if isinstance(error, HeaderError) else "The uploaded file is gone."
-        return fail(import_id, reason)
+        _set(import_id, total_rows=count_rows(path))
+    except HeaderError as error:
+        return _give_up(import_id, path, str(error))
+    except FileNotFoundError:
+        return _give_up(import_id, path, "The uploaded file is gone.")
     for batch in _batches(path, skip=done, size=batch_rows):
         _store(import_id, batch, expected=done)
         done += len(batch)
@@ -89,9 +95,23 @@ def fail(import_id: int, reason: str) -> str:
     return "failed"
 
 
-def resume_unfinished(*, enqueue: Callable[[int], bool] = enqueue_import) -> int:
-    """Queue every import that has not come to an end; returns how many. One queued twice is worked off once."""
-    return sum(enqueue(import_id) for import_id in ProductImportRepository(db.session()).unfinished_ids())
+def resume_unfinished(
+    *, but_for: Callable[[], Collection[int]] = tuple, enqueue: Callable[[int], bool] = enqueue_import
+) -> int:
+    """Queue every import that has not come to an end; returns how many. One queued twice is worked off once.
+
+    `but_for` gives those to leave alone; it is asked only if there are any unfinished ones.
+    """
+    import_ids = ProductImportRepository(db.session()).unfinished_ids()
+    db.session.rollback()
+    left_alone = but_for() if import_ids else ()
+    return sum(enqueue(import_id) for import_id in import_ids if import_id not in left_alone)
+
+
+def _give_up(import_id: int, path: Path, reason: str) -> str:
+    status = fail(import_id, reason)
+    path.unlink(missing_ok=True)
+    return status
 
 
 def _batches(path: Path, *, skip: int, size: int) -> Iterator[Sequence[tuple[int, Outcome]]]:

@@ -87,6 +87,7 @@ def upgrade() -> None:
         sa.Column("path", sa.String(length=255), nullable=False),
         sa.Column("failure_reason", sa.Text(), nullable=True),
         sa.Column("total_rows", sa.Integer(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("processed_rows", sa.Integer(), nullable=False),
         sa.Column("created_rows", sa.Integer(), nullable=False),
         sa.Column("updated_rows", sa.Integer(), nullable=False),

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from example_app.extensions import db
 from example_app.models import Product, ProductImport, ProductImportRejection
 from example_app.services import product_imports
+from example_app.services.ordering import WantedLine, place_order
+from example_app.worker import sweep
 
 HEADER = b"sku,name,description,price,stock\n"
 
@@ -116,6 +119,7 @@ def test_a_file_with_a_wrong_header_fails_with_a_reason(uploads, stock, content,
     import_id = submit(uploads, content)
     assert product_imports.run(import_id, folder=uploads, batch_rows=250) == "failed"
     found = reload(import_id)
+    assert list(uploads.iterdir()) == []
     assert found.status == "failed"
     assert found.failure_reason.startswith(reason)
     assert found.processed_rows == 0
@@ -129,6 +133,70 @@ def test_a_lost_upload_fails_with_a_reason(uploads, stock):
     next(uploads.iterdir()).unlink()
     assert product_imports.run(import_id, folder=uploads, batch_rows=250) == "failed"
     assert product_imports.resume_unfinished() == 0
+
+
+def test_three_attempts_without_progress_are_enough(uploads, stock, monkeypatch):
+    """An import that always breaks off ends as failed with a reason, without its file; progress renews its chances."""
+    stock(Z=1)
+    import_id = submit(uploads, HEADER + b"A,n,,1,1\nB,n,,1,1\n")
+    store, allowed = product_imports._store, [True]
+
+    def broken(*args, **options):
+        if not allowed:
+            raise OSError
+        allowed.pop()
+        store(*args, **options)
+
+    monkeypatch.setattr(product_imports, "_store", broken)
+    for _ in range(product_imports.MAX_ATTEMPTS):
+        with pytest.raises(OSError):
+            product_imports.run(import_id, folder=uploads, batch_rows=1)
+        assert reload(import_id).status == "running"
+        db.session.rollback()
+    assert product_imports.run(import_id, folder=uploads, batch_rows=1) == "failed"
+    assert reload(import_id).failure_reason == "Broken off 3 times at row 2 or soon after."
+    assert counts(import_id)[1] == 1
+    assert list(uploads.iterdir()) == []
+
+
+def test_ending_an_import_stops_who_works_on_it(uploads, stock):
+    """Failed while a worker holds a batch: the batch is not stored, and the end stays the end."""
+    stock(Z=1)
+    import_id = submit(uploads, HEADER + b"A,n,,1,1\n")
+    batch = next(product_imports._batches(next(uploads.iterdir()), skip=0, size=5))
+    product_imports._set(import_id, status="running")
+    product_imports.fail(import_id, "no")
+    with pytest.raises(product_imports.TakenOverError):
+        product_imports._store(import_id, batch, expected=0)
+    product_imports._set(import_id, status="finished")
+    assert (reload(import_id).status, counts(import_id)[1]) == ("failed", 0)
+    db.session.rollback()
+    assert db.session.scalar(select(Product).where(Product.sku == "A")) is None
+
+
+def test_an_upload_that_cannot_be_noted_leaves_no_file(uploads, stock):
+    """The transaction fails: no file stays behind. A long name is cut to what the table holds."""
+    stock(Z=1)
+    with pytest.raises(IntegrityError):
+        product_imports.submit(content=io.BytesIO(HEADER), filename="x", user_id=987_654, folder=uploads)
+    assert list(uploads.iterdir()) == []
+    stored = product_imports.submit(content=io.BytesIO(HEADER), filename="x" * 300, user_id=3, folder=uploads)
+    assert len(stored.filename) == 255
+
+
+def test_a_sweep_leaves_alone_what_is_queued(shop, uploads, stock):
+    """What waits in the queue is not queued twice; what is lost is queued."""
+    stock(Z=5)
+    import_id = submit(uploads, HEADER)
+    place_order(1, [WantedLine(sku="Z", quantity=1)])
+    queue = shop.extensions["example_app.queue"]
+    sweep(shop, older_than_seconds=0)
+    assert len(queue.jobs) == 2
+    queue.empty()
+    sweep(shop, older_than_seconds=3_600)
+    assert [job.args for job in queue.jobs] == [[import_id]]
+    sweep(shop, older_than_seconds=0)
+    assert len(queue.jobs) == 2
 
 
 def test_unfinished_imports_are_queued_again(shop, uploads, stock):

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from example_app.money import format_cents, parse_price
-from example_app.services.product_csv import ProductRow, RejectedRow, count_rows, read_products
+from example_app.services.product_csv import HeaderError, ProductRow, RejectedRow, count_rows, read_products
 
 HEADER = "sku,name,description,price,stock\n"
 
@@ -41,6 +41,10 @@ def read(tmp_path):
         ("A,n,d,1,1.5", "stock: not a whole number"),
         ("A,n,d,1,9999999999", "stock: not a whole number"),
         ("A,n\0,d,1,1", "name: contains a NUL"),
+        ("A,n\x1b[1m,d,1,1", "name: contains a control (U+001B) character"),
+        ('A,"n\nm",d,1,1', "name: contains a control (U+000A) character"),
+        ("A,n,d\x07d,1,1", "description: contains a control (U+0007) character"),
+        ("A,n,d,99999999.99,1", "price: not an amount"),
         ("A,n,d,1", "row: 4 columns instead of 5"),
         ("A,n,d,1,1,x", "row: 6 columns instead of 5"),
         ("A,n," + "x" * 200_000 + ",1,1", "row: a field is longer than"),
@@ -73,6 +77,17 @@ def test_marks_and_line_ends_do_not_matter(read, mark, end):
         (1, ProductRow("A", "n", "d", 150, 1)),
         (2, ProductRow("B", "n, m", "d", 200, 1)),
     ]
+
+
+def test_blank_lines_before_the_header_do_not_count(read):
+    """The first line with anything in it is the header."""
+    assert read(b"\n\r\n" + HEADER.encode() + b"A,n,d,1,1\n") == [(1, ProductRow("A", "n", "d", 100, 1))]
+
+
+def test_semicolons_are_named(read):
+    """As spreadsheets of some countries write them: told so, instead of five missing columns."""
+    with pytest.raises(HeaderError, match="this file uses semicolons"):
+        read(HEADER.replace(",", ";").encode())
 
 
 def test_columns_may_stand_in_any_order(read):
