@@ -11,6 +11,18 @@ from flask_backend_patterns.observability.masking import MASK, Masker, hide_sql_
 
 SECRET = "hunter2-hunter2"
 KEYS = [
+    "passwd",
+    "apikey",
+    "credentials",
+    "passphrase",
+    "private_key",
+    "session_id",
+    "pwd",
+    "pass",
+    "otp",
+    "pin",
+    "auth",
+    "sid",
     "password",
     "Password",
     "user_password",
