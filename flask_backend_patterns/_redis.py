@@ -30,7 +30,9 @@ class RedisSettings(SettingsGroup):
         """Read the group; a URL that redis-py would refuse at the first command is a problem now."""
         group = super().from_config(config, problems)
         if group.url is not None and not _is_valid(group.url):
-            problems.append("BACKEND_REDIS_URL is a secret; expected redis://, rediss:// or unix://")
+            problems.append(
+                "BACKEND_REDIS_URL is wrong (not shown here); expected redis://, rediss:// or unix://"
+            )
         return group
 
 

@@ -147,10 +147,13 @@ def declare(declaration: Declaration) -> Callable[[Target], Target]:
 
 
 def declarations_of(view: Callable[..., Any], method: str = "GET") -> tuple[Declaration, ...]:
-    """Every declaration that a request to `view` by `method` meets, in order; looks under foreign decorators too."""
+    """Every declaration that a request to `view` by `method` meets, in order; looks under foreign decorators too.
+
+    `view` is a view function or a `View` class.
+    """
     found: list[Declaration] = []
     seen: set[int] = set()
-    view_class = getattr(view, "view_class", None)
+    view_class = view if isinstance(view, type) else getattr(view, "view_class", None)
     if isinstance(view_class, type):
         found += _declared_on(view_class)
         name = _handler_name(view_class, method)

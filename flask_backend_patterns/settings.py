@@ -53,23 +53,8 @@ class Settings:
         return settings
 
     def contradictions(self) -> list[str]:
-        """What is wrong with settings taken together."""
+        """What is wrong with the settings of several features taken together."""
         problems = []
-        if self.security.cors_credentials and "*" in self.security.cors_origins:
-            problems.append(
-                "BACKEND_SECURITY_CORS_CREDENTIALS is True and BACKEND_SECURITY_CORS_ORIGINS has '*'; "
-                "expected the origins by name, or any site could act for a logged-in user"
-            )
-        problems += [
-            f"BACKEND_API_PREFIXES has {prefix!r}; expected paths that begin with '/', without '*'"
-            for prefix in self.api.prefixes
-            if not prefix.startswith("/") or "*" in prefix
-        ]
-        problems += [
-            f"BACKEND_SECURITY_TRUSTED_HOSTS has {host!r}; expected host names such as 'shop.example', without a scheme"
-            for host in self.security.trusted_hosts
-            if "/" in host
-        ]
         if self.jobs.queues and self.redis.url is None:
             problems.append(
                 "BACKEND_JOBS_QUEUES is set, but BACKEND_REDIS_URL is not; expected the Redis of the queues"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import flask_smorest
-from flask.views import View
 
 from .._config import SetupError
 from ..errors import AppError, title_of
@@ -120,8 +119,6 @@ def explain_missing_init_app(error: AppError) -> NoReturn:
 
 
 def _error_statuses(view: Any, method: str) -> list[int]:
-    if isinstance(view, type) and issubclass(view, View):
-        view = _ClassView(view)
     return sorted(
         {status for declaration in declarations_of(view, method) for status in declaration.statuses}
     )
@@ -129,13 +126,3 @@ def _error_statuses(view: Any, method: str) -> list[int]:
 
 def _error_response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-class _ClassView:
-    """A view class before `as_view`, in the shape `declarations_of` reads."""
-
-    def __init__(self, view_class: type[View]) -> None:
-        self.view_class: Callable[..., Any] = view_class
-
-    def __call__(self) -> None:
-        """Never called; views are callables."""

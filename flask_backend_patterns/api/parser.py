@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from webargs.flaskparser import FlaskParser
 
-from ..errors import BadRequestError, UnsupportedMediaTypeError
+from ..errors import MalformedJSONError, UnsupportedMediaTypeError
 
 if TYPE_CHECKING:
     from flask import Request
@@ -24,7 +24,7 @@ class Parser(FlaskParser):
             self._handle_invalid_json_error(error)
 
     def _handle_invalid_json_error(self, error: Exception, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise BadRequestError("The request body is not valid JSON.", code="MALFORMED_JSON") from error
+        raise MalformedJSONError from error
 
 
 def _has_body(req: Request) -> bool:

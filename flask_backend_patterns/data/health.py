@@ -22,9 +22,8 @@ def check_engines(db: SQLAlchemy) -> None:
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            _ask(
-                engine
-            )  # a pooled connection had died, which says nothing of the database; that emptied the pool
+            # A pooled connection had died, which says nothing of the database; that emptied the pool.
+            _ask(engine)
 
 
 def _ask(engine: Engine) -> None:

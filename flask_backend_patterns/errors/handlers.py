@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from .._contribution import EventLog
     from .settings import ErrorsSettings
 
+OURS = "flask_backend_patterns"
 # Packages whose app-wide handlers are part of the disorder this replaces, not a choice of the app.
-OURS = "flask_backend_patterns."
 WRAPPED_PACKAGES = frozenset({"flask_smorest", "flask_jwt_extended", "flask_limiter", "webargs"})
 MIN_ERROR_STATUS = 400
 MIN_SERVER_ERROR_STATUS = 500
@@ -118,12 +118,12 @@ class ErrorHandling:
     def _handler_of_app(self, error: Exception) -> Callable[[Any], Any] | None:
         """The app's handler for just this kind of error: any on a blueprint, a specific one on the app."""
         for blueprint, kind, handler in self._registered_handlers(error):
-            if getattr(handler, "__module__", "").startswith(OURS):
+            package = getattr(handler, "__module__", "").partition(".")[0]
+            if package == OURS:  # what a Blueprint says where `init_app` is missing
                 continue
             if blueprint is not None:
                 return handler
             is_general = kind in (Exception, BaseException) or kind.__module__.partition(".")[0] == "werkzeug"
-            package = getattr(handler, "__module__", "").partition(".")[0]
             if not is_general and package not in WRAPPED_PACKAGES:
                 return handler
         return None

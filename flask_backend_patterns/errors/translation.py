@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from .tree import AppError, BadRequestError, DeadlineExceededError
+from .tree import AppError, DeadlineExceededError, MalformedJSONError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def translate(error: Exception) -> AppError | None:
             translated = _translator(module)(error)
             break
         if base is RecursionError and _is_from_get_json(error):
-            translated = BadRequestError("The request body is nested too deeply.", code="MALFORMED_JSON")
+            translated = MalformedJSONError("The request body is nested too deeply.")
             break
         if base is TimeoutError:
             translated = DeadlineExceededError()

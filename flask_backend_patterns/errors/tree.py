@@ -4,15 +4,16 @@
 
     AppError
      ├─ BadRequestError 400          ├─ RateLimitError 429
-     ├─ UnauthorizedError 401        └─ system errors
-     │   └─ InvalidTokenError 401        ├─ InternalError 500
-     ├─ ForbiddenError 403               ├─ ThirdPartyAPIError 502
-     ├─ NotFoundError 404                ├─ UnavailableError 503
-     ├─ MethodNotAllowedError 405        │   ├─ DatabaseError
-     ├─ ConflictError 409                │   ├─ CacheError
-     ├─ PreconditionFailedError 412      │   ├─ NetworkError
-     ├─ PayloadTooLargeError 413         │   └─ ServiceUnavailableError
-     ├─ UnsupportedMediaTypeError 415    └─ DeadlineExceededError 504
+     │   └─ MalformedJSONError 400   └─ system errors
+     ├─ UnauthorizedError 401            ├─ InternalError 500
+     │   └─ InvalidTokenError 401        ├─ ThirdPartyAPIError 502
+     ├─ ForbiddenError 403               ├─ UnavailableError 503
+     ├─ NotFoundError 404                │   ├─ DatabaseError
+     ├─ MethodNotAllowedError 405        │   ├─ CacheError
+     ├─ ConflictError 409                │   ├─ NetworkError
+     ├─ PreconditionFailedError 412      │   └─ ServiceUnavailableError
+     ├─ PayloadTooLargeError 413         └─ DeadlineExceededError 504
+     ├─ UnsupportedMediaTypeError 415
      ├─ ValidationError 422
      └─ PreconditionRequiredError 428
 
@@ -66,11 +67,18 @@ class AppError(Exception):
 
 
 class BadRequestError(AppError):
-    """The request cannot be understood; code `MALFORMED_JSON` when its body is not JSON."""
+    """The request cannot be understood."""
 
     status = 400
     code = "BAD_REQUEST"
     default_message = "The request could not be understood."
+
+
+class MalformedJSONError(BadRequestError):
+    """The body is declared as JSON and is not."""
+
+    code = "MALFORMED_JSON"
+    default_message = "The request body is not valid JSON."
 
 
 class UnauthorizedError(AppError):

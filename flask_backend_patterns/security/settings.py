@@ -57,7 +57,7 @@ class SecuritySettings(FeatureSettings):
     trusted_hosts: tuple[str, ...] = setting(
         (),
         doc="Host names this app answers to, others get a 400; a leading dot includes subdomains. Empty: any. "
-        "Health probes are no exception: let them send one of these as `Host`.",
+        "Health probes are answered whatever their `Host`.",
     )
     trusted_proxies: int = setting(
         0,
@@ -73,12 +73,22 @@ class SecuritySettings(FeatureSettings):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], problems: list[str]) -> Self:
-        """Read the group; origins that would never match, or match more than they say, are problems."""
+        """Read the group; origins and hosts that would never match, or match more than they say, are problems."""
         group = super().from_config(config, problems)
         problems += [
             f"BACKEND_SECURITY_CORS_ORIGINS has {origin!r}; expected 'https://host', with ':port' where it is not the "
             "default one, without path, slash at the end or pattern, or '*' alone"
             for origin in group.cors_origins
             if origin != "*" and not ORIGIN.fullmatch(origin)
+        ]
+        if group.cors_credentials and "*" in group.cors_origins:
+            problems.append(
+                "BACKEND_SECURITY_CORS_CREDENTIALS is True and BACKEND_SECURITY_CORS_ORIGINS has '*'; "
+                "expected the origins by name, or any site could act for a logged-in user"
+            )
+        problems += [
+            f"BACKEND_SECURITY_TRUSTED_HOSTS has {host!r}; expected host names such as 'shop.example', without a scheme"
+            for host in group.trusted_hosts
+            if "/" in host
         ]
         return group

@@ -22,13 +22,11 @@ from ..rendering import title_of
 from ..tree import (
     ERRORS_BY_STATUS,
     AppError,
-    BadRequestError,
     InternalError,
+    MalformedJSONError,
     MethodNotAllowedError,
     ValidationError,
 )
-
-MALFORMED_JSON = "MALFORMED_JSON"
 
 
 def translate(error: HTTPException) -> AppError | None:
@@ -36,7 +34,7 @@ def translate(error: HTTPException) -> AppError | None:
     if isinstance(error, InternalServerError) and error.original_exception is not None:
         return InternalError()
     if is_malformed_json(error):
-        return BadRequestError("The request body is not valid JSON.", code=MALFORMED_JSON)
+        return MalformedJSONError()
     data = getattr(error, "data", None)  # put there by webargs' and smorest's `abort`
     if not isinstance(data, Mapping):
         data = {}
