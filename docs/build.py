@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ def page() -> str:
     """The whole page: one table a feature."""
     parts = [HEAD]
     for name, group in Settings.groups().items():
-        parts.append(f"\n## {name}\n\n{group.__doc__}\n")
+        parts.append(f"\n## {name}\n\n{inspect.cleandoc(group.__doc__ or '')}\n\n")
         parts.append("| key | default | allowed | meaning |\n|---|---|---|---|\n")
         parts.extend(row(key, field) for key, field in group.keys().items())
     return "".join(parts)

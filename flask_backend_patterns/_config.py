@@ -97,15 +97,12 @@ def _convert(value: Any, hint: Any) -> Any:
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         inner = [option for option in typing.get_args(hint) if option is not type(None)]
         return None if value is None else _convert(value, inner[0])
-    if hint is bool:
-        return _convert_bool(value)
     if hint in (int, float):
         return _convert_number(value, hint)
-    if hint is str:
-        return _convert_text(value)
     if typing.get_origin(hint) is tuple:
         return _convert_names(value)
-    return _convert_callable(value)
+    convert = {bool: _convert_bool, str: _convert_text, Any: _imported}.get(hint, _convert_callable)
+    return convert(value)
 
 
 def _convert_text(value: Any) -> str:
@@ -148,17 +145,21 @@ def _convert_names(value: Any) -> tuple[str, ...]:
 
 
 def _convert_callable(value: Any) -> Callable[..., Any]:
-    if isinstance(value, str):
-        module, _, name = value.partition(":")
-        try:
-            value = getattr(import_module(module), name)
-        except (ImportError, AttributeError, ValueError, TypeError):
-            raise ValueError(
-                "expected a function, or 'package.module:function' that can be imported"
-            ) from None
+    value = _imported(value, "a function")
     if not isinstance(value, Callable):  # type: ignore[arg-type]  # the ABC works, mypy wants a concrete type
         raise ValueError("expected a function")
     return typing.cast("Callable[..., Any]", value)
+
+
+def _imported(value: Any, wanted: str = "an object") -> Any:
+    """What `package.module:name` names; anything but a string is what it is."""
+    if not isinstance(value, str):
+        return value
+    module, _, name = value.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError, TypeError):
+        raise ValueError(f"expected {wanted}, or 'package.module:name' that can be imported") from None
 
 
 def _check(value: Any, rules: Mapping[str, Any]) -> None:

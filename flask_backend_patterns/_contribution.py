@@ -49,9 +49,10 @@ class HealthCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class Contribution:
-    """One feature's part in the life of a request."""
+    """One feature's part in the life of a request; `remedy` says how to move its `answers` when a path is taken."""
 
     begin: RequestHook | None = None
     headers: HeaderPass | None = None
     finished: RequestHook | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    remedy: str = ""

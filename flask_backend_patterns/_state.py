@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ._contribution import EventLog
     from ._wrapped import WrappedExtensions
+    from .api.wiring import ApiState
     from .declarations import Declaration
     from .errors.wiring import ErrorsState
     from .guard import Enforcer, Guard, Plan
@@ -30,6 +31,7 @@ class State:
     wrapped: WrappedExtensions
     enforcers: Mapping[type[Declaration], Enforcer]
     log: EventLog
+    api: ApiState
     errors: ErrorsState | None
     observability: ObservabilityState | None
     health: HealthState | None

@@ -7,9 +7,10 @@ its enforcer to `BackendPatterns(enforcers={Kind: enforcer})`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class Phase(IntEnum):
@@ -26,6 +27,19 @@ class Phase(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Documentation:
+    """What a declaration adds to the OpenAPI operation of its view, in the words of OpenAPI 3.1.
+
+    `parameters` are appended, `success_headers` (name -> header object) go on the successful responses, and `operation`
+    (`{"deprecated": True}`) is merged into the operation object.
+    """
+
+    parameters: Sequence[Mapping[str, Any]] = ()
+    success_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    operation: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Declaration:
     """One statement about a view.
 
@@ -36,6 +50,16 @@ class Declaration:
     phase: ClassVar[Phase]
     statuses: ClassVar[tuple[int, ...]] = ()
     required: ClassVar[bool] = True
+
+    def error_statuses(self, method: str) -> tuple[int, ...]:
+        """The error statuses it can answer for `method` (in capitals)."""
+        del method
+        return self.statuses
+
+    def documentation(self, method: str) -> Documentation:
+        """What it says about `method` of its view (in capitals), beside the error statuses."""
+        del method
+        return Documentation()
 
 
 def in_order(declarations: tuple[Declaration, ...]) -> tuple[Declaration, ...]:

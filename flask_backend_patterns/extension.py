@@ -15,8 +15,16 @@ from ._redis import check_redis, connect
 from ._rollback import restored_on_failure
 from ._state import EXTENSION_KEY, State
 from ._wrapped import WrappedExtensions
+from .api import deprecation
+from .api import docs as api_docs
+from .api import wiring as api
+from .api.document import export_document
+from .api.idempotency import Idempotent
+from .api.idempotency import wiring as idempotency
+from .cli import wiring as cli
 from .data.health import check_engines
 from .errors import wiring as errors
+from .errors.handlers import ErrorStyle
 from .guard import checked_enforcers
 from .health import wiring as health
 from .jobs.health import check_queues
@@ -29,6 +37,10 @@ from .settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from flask import Request
+
+    from ._contribution import Answer, EventLog
+    from .api.wiring import ApiState
     from .declarations import Declaration
     from .guard import Enforcer
 
@@ -95,16 +107,23 @@ class BackendPatterns:
                 observability.install(app, state.observability, undo)
             if state.health:
                 health.install(state.health, undo)
+            cli.install(app, state.log, export_document=export_document)
 
     def _build(self, app: Flask, settings: Settings, routes: ApiRoutes) -> State:
         observed = observability.build(settings.observability) if settings.observability.enabled else None
         log = observed.log if observed else LoggingEventLog(Masker())
+        api_state = api.build(app, settings.api)
         return State(
             settings=settings,
             wrapped=self._wrapped,
-            enforcers=self._enforcers,
+            enforcers={**self._own_enforcers(settings, api_state, log), **self._enforcers},
             log=log,
-            errors=errors.build(app, settings.errors, routes, log) if settings.errors.enabled else None,
+            api=api_state,
+            errors=(
+                errors.build(app, settings.errors, routes, log, partial(error_style, api_state))
+                if settings.errors.enabled
+                else None
+            ),
             observability=observed,
             health=(
                 health.build(app, settings.health, lambda: self._find_health_checks(app, settings), log)
@@ -112,6 +131,20 @@ class BackendPatterns:
                 else None
             ),
         )
+
+    def _own_enforcers(
+        self, settings: Settings, api_state: ApiState, log: EventLog
+    ) -> dict[type[Declaration], Enforcer]:
+        enforcers = api.enforcers(settings.api) if settings.api.enabled else {}
+        if settings.idempotency.enabled:
+            enforcers[Idempotent] = idempotency.build(
+                settings.idempotency,
+                wrapped=self._wrapped,
+                redis_settings=settings.redis,
+                log=log,
+                caller=api_state.caller,
+            )
+        return enforcers
 
     def _find_health_checks(self, app: Flask, settings: Settings) -> Sequence[HealthCheck]:
         """Asked when health is first asked for, so that extensions set up after us count too."""
@@ -128,8 +161,25 @@ class BackendPatterns:
         return (*checks, *self._health_checks)
 
 
+def error_style(state: ApiState, request: Request) -> ErrorStyle:
+    """How the route of `request` wants its errors."""
+    wanted = state.views.of(request).format
+    return ErrorStyle(renderer=wanted.error, resource=wanted.resource)
+
+
 def _contributions(app: Flask, state: State, routes: ApiRoutes) -> list[Contribution]:
+    metrics = state.observability.metrics if state.observability else None
+    # Not the default caller: what identifies a client is no label for everybody to read.
+    caller = state.settings.api.caller
     contributions = []
+    if state.settings.api.enabled:
+        contributions += [
+            deprecation.contribution(app, log=state.log, metrics=metrics, caller=caller),
+            Contribution(
+                answers=_docs_answers(app, state),
+                remedy="move ours with BACKEND_API_DOCS_PATH and BACKEND_API_OPENAPI_PATH",
+            ),
+        ]
     if state.observability:
         contributions.append(observability.contribution(app, state.observability))
     if state.settings.security.enabled:
@@ -137,6 +187,12 @@ def _contributions(app: Flask, state: State, routes: ApiRoutes) -> list[Contribu
     if state.health:
         contributions.append(health.contribution(app, state.health, state.log))
     return contributions
+
+
+def _docs_answers(app: Flask, state: State) -> dict[str, Answer]:
+    settings = state.settings.api
+    find_api = partial(state.wrapped.find, app, "api")
+    return api_docs.build_answers(app, find_api, settings.docs_path, settings.openapi_path)
 
 
 def wrap_wsgi_app(app: Flask, contributions: Sequence[Contribution], settings: Settings) -> None:
@@ -152,11 +208,15 @@ def wrap_wsgi_app(app: Flask, contributions: Sequence[Contribution], settings: S
 
 
 def require_free_paths(app: Flask, contributions: Sequence[Contribution]) -> None:
-    """Raise `SetupError` when the app has a path that we would answer; a catch-all route does not count."""
-    for path in (path for part in contributions for path in part.answers):
-        for rule in app.url_map.iter_rules():
-            if takes_path(rule, path):
-                raise SetupError(
-                    f"The path {path} is taken by the app ({rule.rule}, {rule.endpoint}); move ours with "
-                    "BACKEND_HEALTH_PREFIX, or leave it out with BACKEND_HEALTH_ENABLED = False."
-                )
+    """Raise `SetupError` when the app, or two of our features, have the same path; a catch-all route does not count."""
+    ours: set[str] = set()
+    for part in contributions:
+        for path in part.answers:
+            for rule in app.url_map.iter_rules():
+                if takes_path(rule, path):
+                    raise SetupError(
+                        f"The path {path} is taken by the app ({rule.rule}, {rule.endpoint}); {part.remedy}."
+                    )
+            if path in ours:
+                raise SetupError(f"The path {path} is taken by another part of ours; {part.remedy}.")
+            ours.add(path)

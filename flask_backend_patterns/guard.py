@@ -170,6 +170,15 @@ def _declare_on_function(function: Callable[..., Any], declaration: Declaration)
     return Guard(guard.view, (declaration, *guard.declarations)).wrapper
 
 
+def under_guard(view: Callable[..., Any], wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Any:
+    """`wrap(view)`, with the guard of `view` outermost: what is declared is enforced before input is read.
+
+    So the declarations above and below `@blp.arguments` and its kin still meet in one guard.
+    """
+    guard = _guard_of(view)
+    return wrap(view) if guard is None else Guard(wrap(guard.view), guard.declarations).wrapper
+
+
 def _guard_of(function: Any) -> Guard | None:
     """The guard whose wrapper `function` is; an attribute copied by a foreign `functools.wraps` does not count."""
     guard = getattr(function, "__backend_guard__", None)

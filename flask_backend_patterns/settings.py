@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from ._config import ConfigError, SettingsGroup, unknown_keys
 from ._redis import RedisSettings
+from .api.idempotency.settings import IdempotencySettings
 from .api.settings import ApiSettings
 from .errors.settings import ErrorsSettings
 from .health.settings import HealthSettings
@@ -27,6 +28,7 @@ class Settings:
 
     redis: RedisSettings
     api: ApiSettings
+    idempotency: IdempotencySettings
     errors: ErrorsSettings
     observability: ObservabilitySettings
     security: SecuritySettings
@@ -59,4 +61,6 @@ class Settings:
             problems.append(
                 "BACKEND_JOBS_QUEUES is set, but BACKEND_REDIS_URL is not; expected the Redis of the queues"
             )
+        if self.idempotency.enabled and self.idempotency.store == "redis" and self.redis.url is None:
+            problems.append("BACKEND_IDEMPOTENCY_STORE is 'redis', but BACKEND_REDIS_URL is not set")
         return problems

@@ -1,66 +1,41 @@
-"""The blueprint for API routes: flask-smorest's, with our errors and their documentation."""
+"""The blueprint for API routes: flask-smorest's, with our envelope, errors and their documentation."""
 
 from __future__ import annotations
 
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-import flask_smorest
+from flask import request
+from flask_smorest.utils import resolve_schema_instance, unpack_tuple_response
+from werkzeug.wrappers import Response as BaseResponse
 
 from .._config import SetupError
-from ..errors import AppError, title_of
-from ..guard import declarations_of
+from ..errors import AppError, NotFoundError
+from ..guard import under_guard
+from . import openapi
+from .documented_blueprint import DocumentedBlueprint, own_notes, synchronous
+from .dumping import compiled_dump
+from .listing import Listing
+from .negotiation import JSON_TYPE
+from .paging import CursorPage, Page
 from .parser import Parser
+from .responses import SuccessResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeAlias, TypeVar
+    from collections.abc import Callable, Mapping
+    from typing import TypeVar
+
+    from .documented_blueprint import Decorator
+    from .filtering import FilterSet
 
     R = TypeVar("R")
-    View_ = TypeVar("View_")
-    # What a view returns is turned into a response, so its type says nothing after that.
-    Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-ERROR_SCHEMA_NAME = "BackendError"
-ERROR_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message"],
-            "properties": {
-                "code": {
-                    "type": "string",
-                    "description": "Stable, for programs.",
-                    "examples": ["VALIDATION_ERROR"],
-                },
-                "message": {"type": "string", "description": "For people."},
-                "details": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "required": ["message"],
-                        "properties": {
-                            "field": {
-                                "type": "string",
-                                "description": "A dotted path, such as items.0.quantity.",
-                            },
-                            "in": {"type": "string", "enum": ["query", "path", "headers", "cookies"]},
-                            "message": {"type": "string"},
-                        },
-                    },
-                },
-                "request_id": {"type": "string", "description": "Find the log lines of this request by it."},
-            },
-        }
-    },
-}
 
 
-class Blueprint(flask_smorest.Blueprint):
-    """A `flask_smorest.Blueprint` whose errors follow our contract, also without an `Api` of flask-smorest.
+class Blueprint(DocumentedBlueprint):
+    """A `flask_smorest.Blueprint` with our envelope and error contract, also without an `Api` of flask-smorest.
 
-    Its document lists the error statuses of the declarations on each view (`@rate_limit` brings 429).
+    `format` says what differs from the app's wire format; `route(..., format=)` says it for one view. The document of
+    a view lists what its declarations answer (`@rate_limit` brings 429).
     """
 
     is_backend_api: ClassVar[bool] = True
@@ -68,46 +43,127 @@ class Blueprint(flask_smorest.Blueprint):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._prepare_doc_cbks.append(self._prepare_errors_doc)
         self.register_error_handler(AppError, explain_missing_init_app)
+        self.before_request(refuse_unfit_path)
 
-    if TYPE_CHECKING:  # flask-smorest has no types, and strict checkers refuse untyped decorators
+    def arguments(  # noqa: PLR0913 - flask-smorest's signature
+        self,
+        schema: Any,
+        *,
+        location: str = "json",
+        max_bytes: int | None = None,
+        content_type: str | None = None,
+        required: bool = True,
+        description: str | None = None,
+        example: Any = None,
+        examples: Any = None,
+        **options: Any,
+    ) -> Callable[[Callable[..., R]], Callable[..., R]]:
+        """Validate input by `schema` and hand it to the view, after the path's arguments or as flask-smorest has it.
 
-        def route(self, rule: str, **options: Any) -> Callable[[View_], View_]:
-            """Register a view and its documentation."""
+        `max_bytes` limits a JSON body (else `BACKEND_API_MAX_JSON_BYTES`): 413. Raises `InvalidInputError` (422) with
+        the names of wrong and unknown fields, `MalformedJSONError`, `UnsupportedMediaTypeError`.
+        """
+        parser = (
+            self.ARGUMENTS_PARSER if max_bytes is None else type(self.ARGUMENTS_PARSER)(max_bytes=max_bytes)
+        )
+        parameters = {"in": location, "required": required, "schema": schema}
+        said = {
+            "content_type": content_type, "description": description, "example": example, "examples": examples,
+        }  # fmt: skip
+        parameters |= {name: value for name, value in said.items() if value is not None}
+        status = options.get("error_status_code") or parser.DEFAULT_VALIDATION_STATUS
 
-        get = post = put = patch = delete = route
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            reading: Callable[..., Any] = parser.use_args(schema, location=location, **options)(
+                synchronous(view)
+            )
+            documented = own_notes(reading).setdefault("arguments", {})
+            documented.setdefault("parameters", []).append(parameters)
+            documented.setdefault("responses", {})[status] = None
+            return reading
 
-        def arguments(self, schema: Any, **options: Any) -> Callable[[Callable[..., R]], Callable[..., R]]:
-            """Validate input by `schema` and hand it to the view."""
+        return partial(under_guard, wrap=decorate)
 
-        def response(self, status_code: int | str, schema: Any = None, **options: Any) -> Decorator:
-            """Dump what the view returns by `schema`."""
+    def response(  # noqa: PLR0913 - flask-smorest's signature
+        self,
+        status_code: int | str,
+        schema: Any = None,
+        *,
+        location: Callable[[Any], str] | None = None,
+        content_type: str | None = None,
+        description: str | None = None,
+        example: Any = None,
+        examples: Any = None,
+        headers: Mapping[str, Any] | None = None,
+    ) -> Decorator:
+        """Dump what the view returns by `schema` and send it in the envelope.
 
-        def alt_response(self, status_code: int | str, **options: Any) -> Decorator:
-            """Document another response."""
+        `location` makes the URL for the `Location` header (201, 202) from the view's value. A `Response` that the view
+        returns is sent as it is. A client that does not accept `content_type` gets a 406 before the view is called.
+        """
+        document = super().response(
+            status_code,
+            schema,
+            content_type=content_type,
+            description=description,
+            example=example,
+            examples=examples,
+            headers=headers if location is None else {**openapi.LOCATION_HEADER, **(headers or {})},
+        )
+        instance = resolve_schema_instance(schema)
+        can_dump = hasattr(instance, "dump")  # a name or a dict only documents
+        success = SuccessResponse(
+            status=int(status_code),
+            dump=compiled_dump(instance) if can_dump else None,
+            many=bool(getattr(instance, "many", False)),
+            location=location,
+            content_type=content_type or JSON_TYPE,
+        )
 
-    def _store_endpoint_docs(
-        self, endpoint: str, obj: Any, parameters: list[Any] | None, tags: list[str] | None, **options: Any
-    ) -> None:
-        super()._store_endpoint_docs(endpoint, obj, parameters, tags, **options)
-        for method, operation in self._docs[endpoint].items():
-            if method != "parameters":
-                operation["error_statuses"] = _error_statuses(obj, method.upper())
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            call = synchronous(view)
 
-    @staticmethod
-    def _prepare_errors_doc(
-        doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, **_: Any
-    ) -> dict[str, Any]:
-        if ERROR_SCHEMA_NAME not in spec.components.schemas:
-            spec.components.schema(ERROR_SCHEMA_NAME, ERROR_SCHEMA)
-        schema = {"$ref": f"#/components/schemas/{ERROR_SCHEMA_NAME}"}
-        responses = doc.setdefault("responses", {})
-        responses["default"] = _error_response("Any other error", schema)
-        argument_errors = [status for status in responses if str(status) in {"400", "422"}]
-        for status in (*argument_errors, *doc_info["error_statuses"]):
-            responses[str(status)] = _error_response(title_of(int(status)), schema)
-        return doc
+            @wraps(view)
+            def responding(*args: Any, **kwargs: Any) -> Any:
+                return success.make(partial(call, *args, **kwargs))
+
+            responding._apidoc = document(view)._apidoc  # type: ignore[attr-defined]  # noqa: SLF001 - where smorest keeps it
+            openapi.note_success(responding, int(status_code))
+            return responding
+
+        return partial(under_guard, wrap=decorate)
+
+    def paginate(
+        self, pager: Any = None, *, filters: type[FilterSet] | None = None, **options: Any
+    ) -> Decorator:
+        """Send one page of what the view returns: a `select()`, a list, or a callable that takes the page request.
+
+        `pager` is a `Page` or `CursorPage`, `filters` a `FilterSet`; the parameters of both are read from the query.
+        Goes below `@blp.response`. With any other `pager` this is flask-smorest's own `paginate`.
+        """
+        if not isinstance(pager, (Page, CursorPage)):
+            return partial(under_guard, wrap=super().paginate(pager, **options))
+        listing = Listing(style=pager, filters=filters)
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            call = synchronous(view)
+
+            @wraps(view)
+            def paginated(*args: Any, **kwargs: Any) -> Any:
+                wanted = listing.read(self.ARGUMENTS_PARSER)
+                source, status, headers = unpack_tuple_response(call(*args, **kwargs))
+                if isinstance(source, BaseResponse):
+                    raise SetupError("@blp.paginate goes below @blp.response, next to the view.")
+                return listing.fetch(source, wanted), status, headers
+
+            documented = own_notes(paginated).setdefault("arguments", {})
+            documented.setdefault("parameters", []).append({"in": "query", "schema": listing})
+            documented.setdefault("responses", {})[self.ARGUMENTS_PARSER.DEFAULT_VALIDATION_STATUS] = None
+            openapi.note_listing(paginated, listing)
+            return paginated
+
+        return partial(under_guard, wrap=decorate)
 
 
 def explain_missing_init_app(error: AppError) -> NoReturn:
@@ -118,11 +174,7 @@ def explain_missing_init_app(error: AppError) -> NoReturn:
     ) from error
 
 
-def _error_statuses(view: Any, method: str) -> list[int]:
-    return sorted(
-        {status for declaration in declarations_of(view, method) for status in declaration.statuses}
-    )
-
-
-def _error_response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def refuse_unfit_path() -> None:
+    """A path with a NUL names nothing: no database stores it."""
+    if "\0" in request.path:
+        raise NotFoundError

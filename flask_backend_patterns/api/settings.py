@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from .._config import SettingsGroup, setting
+from .._config import FeatureSettings, setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# No dot segments: browsers take them out.
+PLAIN_PATH = re.compile(r"(/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
+
 
 @dataclass(frozen=True, kw_only=True)
-class ApiSettings(SettingsGroup):
-    """Which paths belong to the API."""
+class ApiSettings(FeatureSettings):
+    """Which paths belong to the API, and what its requests and responses look like.
+
+    Disabled, declarations such as `@conditional` are not enforced (their views refuse), and there is no page of documents.
+    """
 
     PREFIX: ClassVar[str] = "BACKEND_API_"
 
     prefixes: tuple[str, ...] = setting(
         (),
         doc="Path prefixes (`/api`) below which every error is answered in the API's format, unknown URLs included.",
+    )
+    format: Any = setting(
+        None,
+        doc="A `Format` (or its `package.module:name`) for an API with a wire format of its own: docs/formats.md.",
+    )
+    max_json_bytes: int | None = setting(
+        1024 * 1024,
+        minimum=1,
+        doc="The longest JSON body that `@blp.arguments` reads; a longer one is a 413.",
+    )
+    page_limit: int = setting(20, minimum=1, doc="How many items a page has when the request does not say.")
+    page_max_limit: int = setting(100, minimum=1, doc="How many items a page can have at most.")
+    cursor_secret: str | None = setting(
+        None, secret=True, doc="Signs the cursors of `CursorPage`; without one `SECRET_KEY` does."
+    )
+    docs_path: str | None = setting(
+        None, doc="Where the document is shown to people (`/docs`), by files of the app itself; None is off."
+    )
+    openapi_path: str | None = setting(
+        None,
+        doc="Where the document is; None is where flask-smorest serves it, else, with a `DOCS_PATH`, `/openapi.json`.",
+    )
+    etag_salt: str = setting(
+        "", doc="Makes all ETags new: change it when a deploy changes what responses look like."
+    )
+    caller: Callable[..., Any] | None = setting(
+        None,
+        doc="A function `() -> str` that names who is calling: idempotency keys are theirs alone. Without one it is a hash "
+        "of the `Authorization` header, or else the address.",
     )
 
     @classmethod
@@ -31,4 +68,21 @@ class ApiSettings(SettingsGroup):
             for prefix in group.prefixes
             if not prefix.startswith("/") or "*" in prefix
         ]
+        problems += [
+            f"BACKEND_API_{name} is {path!r}; expected a path that begins with '/', such as {example}"
+            for name, path, example in (
+                ("DOCS_PATH", group.docs_path, "/docs"),
+                ("OPENAPI_PATH", group.openapi_path, "/openapi.json"),
+            )
+            if path is not None and not PLAIN_PATH.fullmatch(path)
+        ]
+        if group.docs_path is not None and group.docs_path == group.openapi_path:
+            problems.append(
+                f"BACKEND_API_DOCS_PATH and _OPENAPI_PATH are both {group.docs_path!r}; expected two paths"
+            )
+        if group.page_limit > group.page_max_limit:
+            problems.append(
+                f"BACKEND_API_PAGE_LIMIT is {group.page_limit}; expected at most BACKEND_API_PAGE_MAX_LIMIT "
+                f"({group.page_max_limit})"
+            )
         return group

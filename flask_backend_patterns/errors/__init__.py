@@ -1,6 +1,7 @@
 """One error contract for every source of failure."""
 
-from .rendering import ErrorContext, title_of
+from .details import MAX_DETAILS, flatten, place_of
+from .rendering import ErrorContext, Renderer, title_of
 from .translation import translate
 from .tree import (
     AppError,
@@ -11,10 +12,12 @@ from .tree import (
     DeadlineExceededError,
     ForbiddenError,
     InternalError,
+    InvalidInputError,
     InvalidTokenError,
     MalformedJSONError,
     MethodNotAllowedError,
     NetworkError,
+    NotAcceptableError,
     NotFoundError,
     PayloadTooLargeError,
     PreconditionFailedError,
@@ -29,6 +32,7 @@ from .tree import (
 )
 
 __all__ = [
+    "MAX_DETAILS",
     "AppError",
     "BadRequestError",
     "CacheError",
@@ -38,21 +42,26 @@ __all__ = [
     "ErrorContext",
     "ForbiddenError",
     "InternalError",
+    "InvalidInputError",
     "InvalidTokenError",
     "MalformedJSONError",
     "MethodNotAllowedError",
     "NetworkError",
+    "NotAcceptableError",
     "NotFoundError",
     "PayloadTooLargeError",
     "PreconditionFailedError",
     "PreconditionRequiredError",
     "RateLimitError",
+    "Renderer",
     "ServiceUnavailableError",
     "ThirdPartyAPIError",
     "UnauthorizedError",
     "UnavailableError",
     "UnsupportedMediaTypeError",
     "ValidationError",
+    "flatten",
+    "place_of",
     "title_of",
     "translate",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, TypeAlias
 
 Detail: TypeAlias = dict[str, str]
+# Says more about one message than its text: gets the path and the text, gives entries of the detail (`kind`, `message`).
+Annotate: TypeAlias = Callable[[tuple[str, ...], str], Mapping[str, str]]
 
 # A small body can hold hundreds of thousands of mistakes.
 MAX_DETAILS = 100
@@ -23,13 +25,21 @@ OTHER_LOCATIONS = {
 }
 
 
-def flatten(messages: Any, *, location: str | None = None) -> list[Detail]:
+def place_of(location: str) -> str | None:
+    """The name that webargs has for a location, as the `in` of a detail; None for the body."""
+    return OTHER_LOCATIONS.get(location)
+
+
+def flatten(messages: Any, *, location: str | None = None, annotate: Annotate | None = None) -> list[Detail]:
     """One detail for each message: `{"items": {0: {"quantity": ["Not an integer."]}}}` has the field `items.0.quantity`.
 
     Messages about a whole object (`_schema`) carry the object's own path, or no field at the top.
     """
     found = list(islice(_walk(messages, ()), MAX_DETAILS + 1))
     details = [_detail(path, message, location) for path, message in found[:MAX_DETAILS]]
+    if annotate is not None:
+        for detail, (path, message) in zip(details, found, strict=False):
+            detail.update(annotate(path, message))
     if len(found) > MAX_DETAILS:
         details.append({"message": f"Only the first {MAX_DETAILS} errors are listed."})
     return details

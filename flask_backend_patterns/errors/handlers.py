@@ -7,7 +7,9 @@ Flask unchanged, so pages, `TRAP_HTTP_EXCEPTIONS` and the app's own handlers wor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flask import Response, got_request_exception, request
 from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
@@ -17,6 +19,7 @@ from .rendering import (
     JSON_TYPE,
     PROBLEM_TYPE,
     ErrorContext,
+    Renderer,
     add_headers,
     envelope,
     prefers_html,
@@ -28,9 +31,9 @@ from .translation import translate
 from .tree import AppError, InternalError, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from flask import Flask
+    from flask import Flask, Request
 
     from .._api_routes import ApiRoutes
     from .._contribution import EventLog
@@ -43,14 +46,28 @@ MIN_ERROR_STATUS = 400
 MIN_SERVER_ERROR_STATUS = 500
 
 
-class ErrorHandling:
-    """Answers the errors of one app."""
+@dataclass(frozen=True)
+class ErrorStyle:
+    """How one route wants its errors: its own renderer, and the name of the resource they are about."""
 
-    def __init__(self, app: Flask, settings: ErrorsSettings, routes: ApiRoutes, log: EventLog) -> None:
+    renderer: Renderer | None = None
+    resource: str | None = None
+
+
+StyleOf: TypeAlias = Callable[["Request"], ErrorStyle]
+
+
+class ErrorHandling:
+    """Answers the errors of one app; `style_of` says how the request's route wants them."""
+
+    def __init__(
+        self, app: Flask, settings: ErrorsSettings, routes: ApiRoutes, log: EventLog, style_of: StyleOf
+    ) -> None:
         self._app = app
         self._settings = settings
         self._routes = routes
         self._log = log
+        self._style_of = style_of
 
     def handle_user_exception(self, error: Exception, to_flask: Callable[[Exception], Any]) -> Any:
         """An exception out of a view or a hook; `to_flask` is the app's own way with it. Raises what nobody foresaw."""
@@ -94,8 +111,14 @@ class ErrorHandling:
         if isinstance(error, ValidationError) and error.status == ValidationError.status:
             error.status = self._settings.validation_status
         self._record(error)
-        context = ErrorContext(request_id=request.environ.get(REQUEST_ID_KEY), path=request.path)
-        renderer = self._settings.renderer
+        style = self._style_of(request)
+        context = ErrorContext(
+            request_id=request.environ.get(REQUEST_ID_KEY),
+            path=request.path,
+            resource=error.resource or style.resource,
+            kind=error.kind,
+        )
+        renderer = style.renderer or self._settings.renderer
         if renderer is not None:
             try:
                 return to_response(error, renderer(error, context), JSON_TYPE)

@@ -24,10 +24,16 @@ PROBLEM_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorContext:
-    """What a renderer may want to know beside the error: the request's id (None outside observability) and path."""
+    """What a renderer may want to know beside the error.
+
+    The request's id (None outside observability) and path; the `resource` the error is about, said by the error or
+    else by the route's `Format`; and its `kind`, the category (`invalid`, `not_found`, `conflict`).
+    """
 
     request_id: str | None
     path: str
+    resource: str | None
+    kind: str
 
 
 # Returns the body, or a whole response; status and headers are filled in from the error where it set none.
@@ -38,7 +44,7 @@ def envelope(error: AppError, context: ErrorContext) -> dict[str, Any]:
     """The default format: `{"error": {"code", "message", "details", "request_id"}}`."""
     body: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.details:
-        body["details"] = error.details
+        body["details"] = [_shown(detail) for detail in error.details]
     if context.request_id is not None:
         body["request_id"] = context.request_id
     return {"error": body}
@@ -96,6 +102,10 @@ def prefers_html(accept: MIMEAccept) -> bool:
 def title_of(status: int) -> str:
     """The standard phrase of a status; `Error` for one that has none."""
     return HTTP_STATUS_CODES.get(status, "Error")
+
+
+def _shown(detail: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in detail.items() if key != "kind"} if "kind" in detail else detail
 
 
 def _problem_detail(detail: Mapping[str, Any]) -> dict[str, Any]:

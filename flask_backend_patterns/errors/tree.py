@@ -10,11 +10,13 @@
      ├─ ForbiddenError 403               ├─ UnavailableError 503
      ├─ NotFoundError 404                │   ├─ DatabaseError
      ├─ MethodNotAllowedError 405        │   ├─ CacheError
-     ├─ ConflictError 409                │   ├─ NetworkError
-     ├─ PreconditionFailedError 412      │   └─ ServiceUnavailableError
-     ├─ PayloadTooLargeError 413         └─ DeadlineExceededError 504
+     ├─ NotAcceptableError 406           │   ├─ NetworkError
+     ├─ ConflictError 409                │   └─ ServiceUnavailableError
+     ├─ PreconditionFailedError 412      └─ DeadlineExceededError 504
+     ├─ PayloadTooLargeError 413
      ├─ UnsupportedMediaTypeError 415
      ├─ ValidationError 422
+     │   └─ InvalidInputError 422
      └─ PreconditionRequiredError 428
 
 Users subclass any of them and set `status`, `code` and `default_message` on the class.
@@ -43,11 +45,18 @@ class AppError(Exception):
     """A failure with an answer: `status`, `code`, `message` and `details` are shown to the client, nothing else is.
 
     `details` are mappings with `message`, usually `field` (a dotted path, `items.0.quantity`) and `in` when the field
-    is not in the body. `headers` go on the response. The exception's cause is logged, never shown.
+    is not in the body; their `kind` (`required`, `too_short`) is for error formats of your own and not shown by ours.
+    `resource` names what the error is about (`article`). `headers` go on the response. The exception's cause is logged,
+    never shown.
+
+    `kind` is the category, the same for every code: `not_found` also where a subclass says `NO_SUCH_ARTICLE`.
+    `refused` says that nothing was done yet when it was raised: the same request may be sent again.
     """
 
     status: int = 500
     code: str = "INTERNAL_ERROR"
+    kind: ClassVar[str] = "internal"
+    refused: ClassVar[bool] = False
     default_message: ClassVar[str] = "An unexpected error occurred."
 
     def __init__(
@@ -57,8 +66,10 @@ class AppError(Exception):
         code: str | None = None,
         details: Iterable[Mapping[str, Any]] = (),
         headers: Mapping[str, str] | None = None,
+        resource: str | None = None,
     ) -> None:
         self.message = self.default_message if message is None else message
+        self.resource = resource
         if code is not None:
             self.code = code
         self.details = tuple(_complete(detail) for detail in details)
@@ -69,6 +80,7 @@ class AppError(Exception):
 class BadRequestError(AppError):
     """The request cannot be understood."""
 
+    kind = "bad_request"
     status = 400
     code = "BAD_REQUEST"
     default_message = "The request could not be understood."
@@ -77,6 +89,8 @@ class BadRequestError(AppError):
 class MalformedJSONError(BadRequestError):
     """The body is declared as JSON and is not."""
 
+    kind = "malformed"
+    refused = True
     code = "MALFORMED_JSON"
     default_message = "The request body is not valid JSON."
 
@@ -84,6 +98,8 @@ class MalformedJSONError(BadRequestError):
 class UnauthorizedError(AppError):
     """No valid credentials; answered with a `WWW-Authenticate` challenge (RFC 9110, 11.6.1)."""
 
+    kind = "unauthorized"
+    refused = True
     status = 401
     code = "UNAUTHORIZED"
     default_message = "Authentication is required."
@@ -101,6 +117,7 @@ class UnauthorizedError(AppError):
 class InvalidTokenError(UnauthorizedError):
     """A token was sent and does not count; code `TOKEN_EXPIRED` or `TOKEN_REVOKED` where that is the reason."""
 
+    kind = "invalid_token"
     code = "INVALID_TOKEN"
     default_message = "The token is invalid."
 
@@ -112,6 +129,8 @@ class InvalidTokenError(UnauthorizedError):
 class ForbiddenError(AppError):
     """The caller is known and may not do this; `permission` names what is missing, for the log."""
 
+    kind = "forbidden"
+    refused = True
     status = 403
     code = "FORBIDDEN"
     default_message = "You are not allowed to do this."
@@ -124,6 +143,7 @@ class ForbiddenError(AppError):
 class NotFoundError(AppError):
     """What was asked for does not exist, or its existence is not the caller's business."""
 
+    kind = "not_found"
     status = 404
     code = "NOT_FOUND"
     default_message = "The requested resource was not found."
@@ -132,6 +152,8 @@ class NotFoundError(AppError):
 class MethodNotAllowedError(AppError):
     """The route exists and does not take this method; `allowed` are those it takes, sent as `Allow`."""
 
+    kind = "method_not_allowed"
+    refused = True
     status = 405
     code = "METHOD_NOT_ALLOWED"
     default_message = "The method is not allowed for the requested URL."
@@ -143,9 +165,20 @@ class MethodNotAllowedError(AppError):
             self.headers.setdefault("Allow", ", ".join(self.allowed))
 
 
+class NotAcceptableError(AppError):
+    """The client accepts none of the media types that the route answers in (RFC 9110, 15.5.7)."""
+
+    kind = "not_acceptable"
+    refused = True
+    status = 406
+    code = "NOT_ACCEPTABLE"
+    default_message = "None of the media types you accept can be sent."
+
+
 class ConflictError(AppError):
     """The request contradicts what is stored."""
 
+    kind = "conflict"
     status = 409
     code = "CONFLICT"
     default_message = "The request conflicts with the current state."
@@ -154,6 +187,7 @@ class ConflictError(AppError):
 class PreconditionFailedError(AppError):
     """`If-Match` or its kin did not hold (RFC 9110, 13)."""
 
+    kind = "precondition_failed"
     status = 412
     code = "PRECONDITION_FAILED"
     default_message = "The resource has changed since it was read."
@@ -162,6 +196,8 @@ class PreconditionFailedError(AppError):
 class PayloadTooLargeError(AppError):
     """The body is larger than the route takes."""
 
+    kind = "too_large"
+    refused = True
     status = 413
     code = "PAYLOAD_TOO_LARGE"
     default_message = "The request body is too large."
@@ -170,6 +206,8 @@ class PayloadTooLargeError(AppError):
 class UnsupportedMediaTypeError(AppError):
     """The body's `Content-Type` is not one the route reads."""
 
+    kind = "unsupported_media_type"
+    refused = True
     status = 415
     code = "UNSUPPORTED_MEDIA_TYPE"
     default_message = "The Content-Type of the request body is not supported."
@@ -178,14 +216,23 @@ class UnsupportedMediaTypeError(AppError):
 class ValidationError(AppError):
     """Well formed input that breaks a rule; `details` say which field and why. The status can be set to 400."""
 
+    kind = "invalid"
     status = 422
     code = "VALIDATION_ERROR"
     default_message = "Invalid input data"
 
 
+class InvalidInputError(ValidationError):
+    """Input that was refused while it was read, before the view was called."""
+
+    refused = True
+
+
 class PreconditionRequiredError(AppError):
     """The route insists on a conditional request (RFC 6585, 3)."""
 
+    kind = "precondition_required"
+    refused = True
     status = 428
     code = "PRECONDITION_REQUIRED"
     default_message = "This request needs an If-Match header."
@@ -205,6 +252,8 @@ class _RetryableError(AppError):
 class RateLimitError(_RetryableError):
     """Too many requests; `retry_after` seconds from now there is room again."""
 
+    kind = "rate_limited"
+    refused = True
     status = 429
     code = "RATE_LIMIT_EXCEEDED"
     default_message = "Too many requests."
@@ -217,6 +266,7 @@ class InternalError(AppError):
 class ThirdPartyAPIError(AppError):
     """A service we call answered with an error or with nonsense."""
 
+    kind = "third_party"
     status = 502
     code = "THIRD_PARTY_ERROR"
     default_message = "A service we depend on failed."
@@ -225,6 +275,7 @@ class ThirdPartyAPIError(AppError):
 class UnavailableError(_RetryableError):
     """Something the route needs is away for now."""
 
+    kind = "unavailable"
     status = 503
     code = "SERVICE_UNAVAILABLE"
     default_message = "The service is temporarily unavailable."
@@ -255,6 +306,7 @@ class NetworkError(UnavailableError):
 class DeadlineExceededError(AppError):
     """Something took longer than it was given."""
 
+    kind = "deadline_exceeded"
     status = 504
     code = "DEADLINE_EXCEEDED"
     default_message = "The request took too long."
@@ -268,6 +320,7 @@ ERRORS_BY_STATUS: dict[int, type[AppError]] = {
         ForbiddenError,
         NotFoundError,
         MethodNotAllowedError,
+        NotAcceptableError,
         ConflictError,
         PreconditionFailedError,
         PayloadTooLargeError,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from .._api_routes import ApiRoutes
     from .._contribution import EventLog
+    from .handlers import StyleOf
     from .settings import ErrorsSettings
 
 
@@ -22,9 +23,11 @@ class ErrorsState:
     handling: ErrorHandling
 
 
-def build(app: Flask, settings: ErrorsSettings, routes: ApiRoutes, log: EventLog) -> ErrorsState:
+def build(
+    app: Flask, settings: ErrorsSettings, routes: ApiRoutes, log: EventLog, style_of: StyleOf
+) -> ErrorsState:
     """The handling for `app`, not yet in place."""
-    return ErrorsState(ErrorHandling(app, settings, routes, log))
+    return ErrorsState(ErrorHandling(app, settings, routes, log, style_of))
 
 
 def install(app: Flask, state: ErrorsState) -> None:

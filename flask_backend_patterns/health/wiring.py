@@ -72,7 +72,10 @@ def contribution(app: Flask, state: HealthState, log: EventLog) -> Contribution:
 
         return answer
 
-    return Contribution(answers={path: guarded(path, view) for path, view in state.views.by_path().items()})
+    return Contribution(
+        answers={path: guarded(path, view) for path, view in state.views.by_path().items()},
+        remedy="move ours with BACKEND_HEALTH_PREFIX, or leave it out with BACKEND_HEALTH_ENABLED = False",
+    )
 
 
 def install(state: HealthState, undo: ExitStack) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .._config import FeatureSettings, setting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +38,19 @@ class ObservabilitySettings(FeatureSettings):
         doc="More keys whose values are masked in every log line, beside password, token, secret and their like.",
     )
     server_timing: bool | None = setting(None, doc="Send `Server-Timing`; None does so in debug only.")
+    metrics_path: str | None = setting(
+        None,
+        doc="Answer Prometheus here (`/metrics`), in front of the app and to anybody: keep it inside your network. "
+        "None is off.",
+    )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], problems: list[str]) -> Self:
+        """Read the group; a path that can never be asked for is a problem."""
+        group = super().from_config(config, problems)
+        path = group.metrics_path
+        if path is not None and not (path.startswith("/") and path.isascii() and not set(path) & set("?#<>")):
+            problems.append(
+                f"BACKEND_OBSERVABILITY_METRICS_PATH is {path!r}; expected a path that begins with '/', such as /metrics"
+            )
+        return group

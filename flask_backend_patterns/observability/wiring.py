@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .._boundary import Exchange
+    from .._contribution import Answer
+    from .metrics import Metrics
     from .settings import ObservabilitySettings
 
 
@@ -27,16 +29,22 @@ class ObservabilityState:
     settings: ObservabilitySettings
     log: EventLog
     masker: Masker
+    metrics: Metrics | None = None
 
 
 def build(settings: ObservabilitySettings) -> ObservabilityState:
-    """The event log; nothing is attached to `logging` yet."""
+    """The event log and the metrics; nothing is attached to `logging` yet."""
     masker = Masker(settings.masked_keys)
-    return ObservabilityState(settings, LoggingEventLog(masker), masker)
+    metrics = None
+    if settings.metrics_path is not None:
+        from .metrics import Metrics  # it costs time and, in a server of several processes, files
+
+        metrics = Metrics()
+    return ObservabilityState(settings, LoggingEventLog(masker), masker, metrics)
 
 
 def contribution(app: Flask, state: ObservabilityState) -> Contribution:
-    """Takes over or makes the request id, sends it back, times the request, writes the access log."""
+    """Takes over or makes the request id, sends it back, times the request, writes the access log, answers scrapes."""
     wants_timing = state.settings.server_timing
 
     def begin(exchange: Exchange) -> None:
@@ -51,8 +59,15 @@ def contribution(app: Flask, state: ObservabilityState) -> Contribution:
     def finished(exchange: Exchange) -> None:
         write_access_log(state.log, exchange)
 
+    answers: dict[str, Answer] = {}
+    if state.metrics is not None and state.settings.metrics_path is not None:
+        answers[state.settings.metrics_path] = state.metrics.answer
     return Contribution(
-        begin=begin, headers=headers, finished=finished if state.settings.access_log else None
+        begin=begin,
+        headers=headers,
+        finished=finished if state.settings.access_log else None,
+        answers=answers,
+        remedy="move ours with BACKEND_OBSERVABILITY_METRICS_PATH",
     )
 
 

@@ -45,7 +45,18 @@ class SecuritySettings(FeatureSettings):
         doc="Request headers those origins may send.",
     )
     cors_expose: tuple[str, ...] = setting(
-        ("ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"),
+        (
+            *(
+                "Deprecation",
+                "ETag",
+                "Idempotency-Replayed",
+                "Link",
+                "Location",
+                "RateLimit",
+                "RateLimit-Policy",
+            ),
+            *("Retry-After", "Sunset", "X-Request-ID", "X-Total-Count"),
+        ),
         doc="Response headers their scripts may read.",
     )
     cors_max_age_seconds: int = setting(

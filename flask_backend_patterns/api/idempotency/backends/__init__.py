@@ -1,0 +1,1 @@
+"""Where results are kept: the app's database, or Redis."""

@@ -1,0 +1,133 @@
+"""Turns what a view returns into the response: dumped, enveloped, with status, `Location` and `Link`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from flask import current_app, request
+from flask.json.provider import DefaultJSONProvider
+from flask_smorest.utils import set_status_and_headers_in_response, unpack_tuple_response
+from werkzeug.wrappers import Response as BaseResponse
+
+from .._config import SetupError
+from .links import link_header
+from .negotiation import JSON_TYPE, require_acceptable
+from .paging import Paged
+from .view_table import record_of
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+    from .dumping import DumpPlan
+    from .format import Format
+
+# As Flask's own provider writes them: dates and dataclasses by its `default`.
+OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+TOTAL_COUNT = "X-Total-Count"
+
+# Whether a view is being called whose value has still to be made a response.
+_responding: ContextVar[bool] = ContextVar("responding", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuccessResponse:
+    """What `@blp.response` declares.
+
+    `dump` is None when the view's value is sent as it is, `location` makes the URL for `Location` from that value.
+    """
+
+    status: int
+    dump: DumpPlan | None = None
+    many: bool = False
+    location: Callable[[Any], str] | None = None
+    content_type: str = JSON_TYPE
+
+    def make(self, view: Callable[[], Any]) -> Response:
+        """Call `view` and make its response; refuses clients that would not take it before the view does anything."""
+        if self.status != HTTPStatus.NO_CONTENT:
+            require_acceptable(request, self.content_type)
+        token = _responding.set(True)
+        try:
+            value, status, headers = unpack_tuple_response(view())
+        finally:
+            _responding.reset(token)
+        if isinstance(value, BaseResponse):
+            set_status_and_headers_in_response(value, status, headers)
+            return cast("Response", value)
+        response = self._body(value)
+        if self.location is not None:
+            response.headers["Location"] = self.location(value)
+        set_status_and_headers_in_response(response, status, headers)
+        return response
+
+    def _body(self, value: Any) -> Response:
+        if self.status == HTTPStatus.NO_CONTENT:
+            response = current_app.response_class(status=self.status)
+            del response.headers["Content-Type"]
+            return response
+        wanted = record_of(request).format
+        if isinstance(value, Paged):
+            return self._page(value, wanted)
+        body = value if self.dump is None else self.dump(value, many=self.many)
+        if wanted.envelope:
+            body = {(wanted.list_key if self.many else None) or wanted.data_key: body}
+        response = json_response(body, self.status)
+        # Who looks at the response further out may want the value it was made from (`@conditional`).
+        response.backend_value = value  # type: ignore[attr-defined]
+        return response
+
+    def _page(self, page: Paged, wanted: Format) -> Response:
+        items = page.items if self.dump is None else self.dump(page.items, many=True)
+        response = json_response(in_envelope(items, page.meta, wanted), self.status)
+        links = link_header(request, page.links)
+        if links:
+            response.headers["Link"] = links
+        if not wanted.envelope and "total" in page.meta:
+            response.headers[TOTAL_COUNT] = str(page.meta["total"])
+        return response
+
+
+def finished(value: Any, decorator: str) -> Response:
+    """`value`, which a view further in has returned, as a response; for what looks at responses.
+
+    Raises `SetupError` inside `@blp.response`: the value has still to be dumped there.
+    """
+    if _responding.get():
+        raise SetupError(
+            f"@{decorator} stands below @blp.response, with a decorator that is not ours in between; "
+            f"put @{decorator} above both."
+        )
+    return current_app.make_response(value)
+
+
+def in_envelope(items: Any, meta: Mapping[str, Any], wanted: Format) -> Any:
+    """A page's body: items and page fields where, and under the names that, the format says."""
+    if not wanted.envelope:
+        return items
+    if wanted.meta_names is not None:
+        meta = {wanted.meta_names[name]: value for name, value in meta.items() if name in wanted.meta_names}
+    body = {wanted.list_key or wanted.data_key: items}
+    return body | (dict(meta) if wanted.meta_key is None else {wanted.meta_key: meta})
+
+
+def json_response(body: Any, status: int) -> Response:
+    """`body` as the app's own JSON provider would write it, by orjson where that gives an equal value."""
+    return current_app.response_class(encode(current_app, body), status=status, mimetype=JSON_TYPE)
+
+
+def encode(app: Flask, body: Any) -> bytes:
+    """JSON for `body`; an app with a JSON provider of its own gets that provider's."""
+    provider = app.json
+    if type(provider) is DefaultJSONProvider:
+        try:
+            return orjson.dumps(body, default=provider.default, option=OPTIONS)
+        except (
+            TypeError
+        ):  # a number beyond 64 bits, half a surrogate pair; or nothing that JSON has, said below
+            return provider.dumps(body).encode()
+    return provider.dumps(body).encode()

@@ -1,0 +1,90 @@
+"""What is known of each view before it is called: its format, and which query parameters it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flask import current_app
+from marshmallow import Schema
+
+from .._state import state_of
+from .format import DEFAULT_FORMAT, Format, format_of
+
+if TYPE_CHECKING:
+    from flask import Flask, Request
+
+    from .paging import Parameters
+
+
+class QuerySource(Protocol):
+    """Part of a view's query string: whatever can say which parameters it takes under these names."""
+
+    def parameter_names(self, parameters: Parameters) -> set[str]:
+        """The parameters' names on the wire."""
+
+
+@dataclass(frozen=True)
+class ViewRecord:
+    """One view and method; `query` holds the parameters it takes, None when it declares none."""
+
+    format: Format
+    query: frozenset[str] | None
+
+
+class ViewTable:
+    """Answers for one app; remembers the answer for each endpoint and method."""
+
+    def __init__(self, app: Flask, outermost: Format) -> None:
+        self._app = app
+        self._outermost = outermost
+        self._records: dict[tuple[str | None, str], ViewRecord] = {}
+
+    def of(self, request: Request) -> ViewRecord:
+        """The record of the view that `request` is for; the app's own format when there is none."""
+        key = (request.endpoint, request.method)
+        record = self._records.get(key)
+        if record is None:
+            record = self._find(*key)
+            if request.endpoint is not None:  # methods of unmatched requests are the client's to make up
+                self._records[key] = record
+        return record
+
+    def _find(self, endpoint: str | None, method: str) -> ViewRecord:
+        if endpoint is None:
+            return ViewRecord(self._outermost, None)
+        found = format_of(endpoint, self._app.blueprints, self._outermost)
+        blueprint = self._app.blueprints.get(endpoint.rpartition(".")[0])
+        sources: Mapping[tuple[str, str], list[Any]] = getattr(blueprint, "query_sources", {})
+        local = endpoint.rpartition(".")[2]
+        declared = sources.get((local, "GET" if method == "HEAD" else method))
+        if not declared:
+            return ViewRecord(found, None)
+        names = (names_in(source, found.parameters) for source in declared)
+        return ViewRecord(found, frozenset().union(*names))
+
+
+def names_in(source: Any, parameters: Parameters) -> set[str]:
+    """The wire names in a marshmallow schema (class or instance), a dict of fields, or a `QuerySource`."""
+    if hasattr(source, "parameter_names"):
+        found: set[str] = source.parameter_names(parameters)
+        return found
+    if isinstance(source, Mapping):
+        source = Schema.from_dict(dict(source))
+    if isinstance(source, type):
+        source = source()
+    return {field.data_key or name for name, field in source.load_fields.items()}
+
+
+def record_of(request: Request) -> ViewRecord:
+    """The record of the view being called; also where `init_app` has not run, by our defaults."""
+    state = state_of(current_app)
+    table = ViewTable(current_app, DEFAULT_FORMAT) if state is None else state.api.views
+    return table.of(request)
+
+
+def format_in(app: Flask, endpoint: str) -> Format:
+    """The format of an endpoint of `app`, for its document."""
+    state = state_of(app)
+    return format_of(endpoint, app.blueprints, DEFAULT_FORMAT if state is None else state.api.format)

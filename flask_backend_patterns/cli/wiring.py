@@ -1,0 +1,32 @@
+"""Puts the group `backend` on the command line of an app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask.cli import AppGroup
+
+from .openapi import openapi_group
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from .._contribution import EventLog
+    from .protocols import ExportDocument
+
+COMMAND = "backend"
+
+
+def backend_group(*, export_document: ExportDocument) -> AppGroup:
+    """`backend` with all its commands; an app that has a `backend` command of its own can add it by another name."""
+    group = AppGroup(COMMAND, help="What flask-backend-patterns knows about this app.")
+    group.add_command(openapi_group(export_document))
+    return group
+
+
+def install(app: Flask, log: EventLog, *, export_document: ExportDocument) -> None:
+    """Add `flask backend`. A command of the app by that name stays, and the log says so; one added later replaces ours."""
+    if COMMAND in app.cli.commands:
+        log.warning("cli_command_taken", command=COMMAND)
+        return
+    app.cli.add_command(backend_group(export_document=export_document))
