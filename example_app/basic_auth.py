@@ -13,7 +13,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -23,12 +24,13 @@ from example_app.actor import Actor
 from example_app.extensions import db
 from example_app.repositories.users import UserRepository
 from flask_backend_patterns import ForbiddenError, UnauthorizedError
+from flask_backend_patterns.declarations import Declaration, Documentation, Phase
+from flask_backend_patterns.guard import declare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-P = ParamSpec("P")
-R = TypeVar("R")
+View = TypeVar("View", bound="Callable[..., Any]")
 
 _ENVIRON_KEY = "example_app.actor"
 _SCHEME = 'Basic realm="shop"'
@@ -82,30 +84,48 @@ def current_actor() -> Actor:
     return actor
 
 
-def require_login(view: Callable[P, R]) -> Callable[P, R]:
+@dataclass(frozen=True, kw_only=True)
+class LoginRequired(Declaration):
+    """Only callers with valid credentials reach the view; with `roles` only those who have one of them."""
+
+    phase: ClassVar[Phase] = Phase.AUTHENTICATION
+
+    roles: tuple[str, ...] = ()
+
+    def error_statuses(self, method: str) -> tuple[int, ...]:
+        """401, and 403 where a role is asked for."""
+        del method
+        return (401, 403) if self.roles else (401,)
+
+    def documentation(self, method: str) -> Documentation:
+        """The login scheme that the document has under `SECURITY_SCHEMES`."""
+        del method
+        return Documentation(operation={"security": [{name: [] for name in SECURITY_SCHEMES}]})
+
+
+SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = {"basic": {"type": "http", "scheme": "basic"}}
+
+
+def require_login(view: View) -> View:
     """Only callers with valid credentials reach the view."""
-
-    @functools.wraps(view)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        current_actor()
-        return view(*args, **kwargs)
-
-    return guarded
+    return declare(LoginRequired())(view)
 
 
-def require_role(*roles: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def require_role(*roles: str) -> Callable[[View], View]:
     """Only callers with one of the roles reach the view."""
+    return declare(LoginRequired(roles=roles))
 
-    def decorate(view: Callable[P, R]) -> Callable[P, R]:
-        @functools.wraps(view)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if current_actor().role not in roles:
-                raise ForbiddenError("Your role does not allow this.")
-            return view(*args, **kwargs)
 
-        return guarded
+def enforce_login(required: LoginRequired) -> None:
+    """The enforcer of `LoginRequired`."""
+    actor = current_actor()
+    if required.roles and actor.role not in required.roles:
+        raise ForbiddenError("Your role does not allow this.")
 
-    return decorate
+
+def caller_name() -> str:
+    """Who owns the idempotency keys of this request."""
+    return f"user:{current_actor().id}"
 
 
 def _authenticate() -> Actor:

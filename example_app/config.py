@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,16 +31,31 @@ def database_url(instance: Path, environ: Mapping[str, str]) -> str:
     return url or f"sqlite:///{instance / 'shop.sqlite3'}"
 
 
+def _own_secret(instance: Path) -> str:
+    """A secret made up once; whichever process comes first writes it."""
+    file = instance / "secret_key"
+    instance.mkdir(parents=True, exist_ok=True)
+    made = file.with_name(f"secret_key.{os.getpid()}")
+    if not file.exists():
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            os.link(made, file)  # whole or not at all, and never over another one
+        made.unlink()
+    return file.read_text()
+
+
 def settings_from_environ(instance: Path, environ: Mapping[str, str]) -> dict[str, object]:
     """Everything `app.config` needs.
 
-    Of the environment: `SHOP_DATABASE_URL`, `BACKEND_REDIS_URL`, `SHOP_DRAIN_FILE`, `SHOP_LOG_FORMAT`, and the
+    Of the environment: `SHOP_SECRET_KEY` (without it one is made up and kept in the instance folder), `SHOP_DATABASE_URL`, `BACKEND_REDIS_URL`, `SHOP_DRAIN_FILE`, `SHOP_LOG_FORMAT`, and the
     sizes of the seed `SHOP_SEED_USERS`, `SHOP_SEED_PRODUCTS`, `SHOP_SEED_ORDERS`; and `SHOP_IMPORT_BATCH_ROWS`, how many
     rows of an import share a transaction; and `SHOP_SWEEP_SECONDS`, how often the worker looks for work left undone.
     """
     return {
         "SQLALCHEMY_DATABASE_URI": database_url(instance, environ),
         "MAX_CONTENT_LENGTH": 16 * _MEBIBYTE,
+        "SECRET_KEY": environ.get("SHOP_SECRET_KEY") or _own_secret(instance),
         "API_TITLE": "Shop",
         "API_VERSION": "1",
         "OPENAPI_VERSION": "3.1.0",
@@ -45,11 +63,13 @@ def settings_from_environ(instance: Path, environ: Mapping[str, str]) -> dict[st
         "OPENAPI_JSON_PATH": "openapi.json",
         "BACKEND_REDIS_URL": environ.get("BACKEND_REDIS_URL", "redis://127.0.0.1:6379/0"),
         "BACKEND_API_PREFIXES": ["/api"],
+        "BACKEND_API_DOCS_PATH": "/docs",
         "BACKEND_JOBS_QUEUES": ["default"],
         "BACKEND_SECURITY_COMPRESSION": True,
         "BACKEND_SECURITY_CORS_ORIGINS": ["http://localhost:3000"],
         "BACKEND_OBSERVABILITY_LOG_LOGGERS": ["flask_backend_patterns", "example_app", "rq.worker"],
         "BACKEND_OBSERVABILITY_LOG_FORMAT": environ.get("SHOP_LOG_FORMAT", "auto"),
+        "BACKEND_OBSERVABILITY_METRICS_PATH": "/metrics",
         "BACKEND_HEALTH_DRAIN_FILE": environ.get("SHOP_DRAIN_FILE", str(instance / "drain")),
         "BACKEND_HEALTH_DETAILS": "always",
         "SHOP_IMPORT_BATCH_ROWS": int(environ.get("SHOP_IMPORT_BATCH_ROWS", "250")),

@@ -6,9 +6,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from example_app.models.base import Base
-from flask_backend_patterns import BackendPatterns
 
 # Models are plain SQLAlchemy; the extension brings engines and the session of a request.
 db = SQLAlchemy(metadata=Base.metadata)
 migrate = Migrate(compare_type=True, compare_server_default=False, render_as_batch=True)
-backend = BackendPatterns()

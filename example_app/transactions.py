@@ -13,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from example_app.extensions import db
+from flask_backend_patterns.data.transaction import joined_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,16 @@ def write_transaction() -> Iterator[Session]:
 
     On SQLite it takes the write lock at its beginning. A transaction that reads first and writes later would fail
     with "database is locked" at once, without waiting, whenever another one wrote in between.
+
+    Inside an `@idempotent` view it is part of that view's transaction, which is committed with the stored answer.
     """
+    joined = joined_session()
+    if joined is not None:
+        with joined, joined.begin():
+            yield joined
+        return
+    # What the request has read holds a connection. Threads that each hold one and wait for a second wait for each other.
+    db.session.rollback()
     with Session(db.engine, expire_on_commit=False) as session, session.begin():
         session.connection(execution_options={_BEGIN_OPTION: "BEGIN IMMEDIATE"})
         yield session

@@ -12,7 +12,10 @@ from example_app.models import Order, OrderLine
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
+
+SORT_COLUMNS = {"created": Order.created_at, "id": Order.id, "total": Order.total_cents}
 
 
 class OrderRepository:
@@ -38,25 +41,14 @@ class OrderRepository:
             statement = statement.where(Order.user_id == user_id)
         return self._session.scalar(statement)
 
-    def page(self, *, offset: int, limit: int, user_id: int | None) -> list[Order]:
-        """The newest orders first, with their lines and products; of one user, or of all."""
-        statement = (
-            select(Order)
-            .options(selectinload(Order.lines).joinedload(OrderLine.product))
-            .order_by(Order.created_at.desc(), Order.id.desc())
-            .offset(offset)
-            .limit(limit)
-        )
-        if user_id is not None:
-            statement = statement.where(Order.user_id == user_id)
-        return list(self._session.scalars(statement))
+    def all(self, *, user_id: int | None = None) -> Select[Order]:
+        """Every order with its lines and products, to be sorted and paged; of one user, or of all."""
+        statement = select(Order).options(selectinload(Order.lines).joinedload(OrderLine.product))
+        return statement if user_id is None else statement.where(Order.user_id == user_id)
 
-    def count(self, *, user_id: int | None = None) -> int:
-        """How many orders there are; of one user, or of all."""
-        statement = select(func.count()).select_from(Order)
-        if user_id is not None:
-            statement = statement.where(Order.user_id == user_id)
-        return self._session.scalar(statement) or 0
+    def count(self) -> int:
+        """How many orders there are."""
+        return self._session.scalar(select(func.count()).select_from(Order)) or 0
 
     def unconfirmed_ids(self, *, placed_before: datetime, limit: int) -> list[int]:
         """Ids of orders without a confirmation, oldest first."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select, update
+from marshmallow import fields
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from example_app.clock import utc_now
 from example_app.models import Product
+from flask_backend_patterns.api import Filter, FilterSet
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import UnaryExpression
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
 SORT_COLUMNS = {
@@ -22,7 +24,19 @@ SORT_COLUMNS = {
     "name": Product.name,
     "price": Product.price_cents,
     "stock": Product.stock,
+    "updated": Product.updated_at,
 }
+
+
+class ProductFilters(FilterSet):
+    """What products can be asked for by."""
+
+    id = Filter(fields.Integer(), Product.id, "in")
+    sku = Filter(fields.String(), Product.sku, "eq in startswith")
+    name = Filter(fields.String(), Product.name, "eq contains startswith")
+    price = Filter(fields.Integer(), Product.price_cents, "eq lt lte gt gte between")
+    stock = Filter(fields.Integer(), Product.stock, "gt gte lt lte")
+    updated = Filter(fields.AwareDateTime(), Product.updated_at, "gte lt")
 
 
 class ProductRepository:
@@ -35,17 +49,24 @@ class ProductRepository:
         """The product with this id."""
         return self._session.get(Product, product_id)
 
-    def page(self, *, offset: int, limit: int, sort: Sequence[tuple[str, bool]]) -> list[Product]:
-        """`limit` products from `offset`; `sort` holds (key of `SORT_COLUMNS`, descending)."""
-        order: list[UnaryExpression[object]] = [
-            SORT_COLUMNS[key].desc() if descending else SORT_COLUMNS[key].asc() for key, descending in sort
-        ]
-        statement = select(Product).order_by(*order, Product.id.asc()).offset(offset).limit(limit)
-        return list(self._session.scalars(statement))
+    def all(self) -> Select[Product]:
+        """Every product, to be filtered, sorted and paged."""
+        return select(Product)
 
-    def count(self) -> int:
-        """How many products there are."""
-        return self._session.scalar(select(func.count()).select_from(Product)) or 0
+    def version(self, product_id: int) -> int | None:
+        """The version of the product with this id."""
+        return self._session.scalar(select(Product.version).where(Product.id == product_id))
+
+    def change(self, product_id: int, *, version: int, values: Mapping[str, object]) -> Product | None:
+        """Change the product if it still has this version; None when somebody else was faster."""
+        statement = (
+            update(Product)
+            .where(Product.id == product_id, Product.version == version)
+            .values({**values, "version": Product.version + 1, "updated_at": utc_now()})
+            .returning(Product)
+            .execution_options(populate_existing=True)
+        )
+        return self._session.scalar(statement)
 
     def by_skus(self, skus: Collection[str]) -> dict[str, Product]:
         """Products by SKU; unknown SKUs are missing."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
+from example_app.schemas.numbers import Whole
 from example_app.services.ordering import WantedLine
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ _MAX_ID = 2**31 - 1
 class WantedLineSchema(Schema):
     """A product, by `sku` or by `product_id`, and how many pieces of it."""
 
-    sku = fields.String(validate=validate.Regexp(r"[A-Za-z0-9._-]{1,40}\Z"))
-    product_id = fields.Integer(strict=True, validate=validate.Range(1, _MAX_ID))
-    quantity = fields.Integer(required=True, strict=True, validate=validate.Range(1, 1_000))
+    sku = fields.String(validate=validate.Regexp(r"^[A-Za-z0-9._-]{1,40}$(?!\n)"))
+    product_id = Whole(validate=validate.Range(1, _MAX_ID))
+    quantity = Whole(required=True, validate=validate.Range(1, 1_000))
 
     @validates_schema
     def names_one_product(self, data: Mapping[str, object], **_: object) -> None:

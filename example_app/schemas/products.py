@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from typing import TYPE_CHECKING
 
-from example_app.repositories.products import SORT_COLUMNS
-from example_app.schemas.paging import PageQuerySchema, SortField
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from example_app.schemas.numbers import Whole
 
-class ProductQuerySchema(PageQuerySchema):
-    """A page of products, sorted."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-    sort = SortField(SORT_COLUMNS)
+_MAX_INTEGER = 2**31 - 1
 
 
 class ProductSchema(Schema):
@@ -24,6 +24,22 @@ class ProductSchema(Schema):
     price_cents = fields.Integer()
     stock = fields.Integer()
     version = fields.Integer()
+    updated_at = fields.AwareDateTime()
+
+
+class ProductChangeSchema(Schema):
+    """What is to be changed of a product; at least one field."""
+
+    name = fields.String(validate=validate.Length(1, 200))
+    description = fields.String(validate=validate.Length(max=10_000))
+    price_cents = Whole(validate=validate.Range(0, _MAX_INTEGER))
+    stock = Whole(validate=validate.Range(0, _MAX_INTEGER))
+
+    @validates_schema
+    def changes_something(self, data: Mapping[str, object], **_: object) -> None:
+        """An empty change is a mistake."""
+        if not data:
+            raise ValidationError("Give at least one field to change.")
 
 
 class ProductImportSchema(Schema):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from example_app.clock import utc_now
@@ -13,6 +14,7 @@ from example_app.repositories.orders import OrderRepository
 from example_app.repositories.products import ProductRepository
 from example_app.transactions import write_transaction
 from flask_backend_patterns import ConflictError, ValidationError
+from flask_backend_patterns.data.transaction import after_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +42,7 @@ def place_order(user_id: int, lines: Sequence[WantedLine]) -> Order:
     """
     with write_transaction() as session:
         order = _write_order(session, user_id, lines)
-    enqueue_confirmation(order.id)
+    after_commit(partial(enqueue_confirmation, order.id))
     return order
 
 

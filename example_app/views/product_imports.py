@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -10,54 +11,82 @@ from flask import current_app, request, url_for
 from example_app.basic_auth import current_actor, require_role
 from example_app.extensions import db
 from example_app.repositories.imports import ProductImportRepository
-from example_app.schemas.paging import LongPageQuerySchema, one_of, page_of
 from example_app.schemas.products import ProductImportSchema, RejectionSchema
 from example_app.services import product_imports
-from flask_backend_patterns import Blueprint, NotFoundError, UnsupportedMediaTypeError, ValidationError
+from flask_backend_patterns import Blueprint, NotFoundError, Page, UnsupportedMediaTypeError, ValidationError
 
 if TYPE_CHECKING:
-    from example_app.models import ProductImport
-    from example_app.schemas.paging import PageRequest
+    from collections.abc import Callable, Sequence
+
+    from example_app.models import ProductImport, ProductImportRejection
+    from flask_backend_patterns import PageRequest
 
 blp = Blueprint(
     "product_imports", __name__, url_prefix="/api/product-imports", description="Products from CSV files"
 )
 
 
+_CSV = {"contentMediaType": "text/csv"}
+UPLOAD = {
+    "required": True,
+    "content": {
+        "text/csv": {"schema": _CSV},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {"file": {"type": "string", **_CSV}},
+            }
+        },
+    },
+}
+
+
+def location_of(stored: ProductImport) -> str:
+    """Where the import's progress can be read."""
+    return url_for("product_imports.get_import", import_id=stored.id)
+
+
 @blp.post("")
 @require_role("manager", "admin")
-@blp.response(202, one_of(ProductImportSchema))
-def create_import() -> tuple[dict[str, object], dict[str, str]]:
+@blp.doc(requestBody=UPLOAD)
+@blp.response(202, ProductImportSchema, location=location_of)
+@blp.alt_response(413, description="The file is too large.")
+@blp.alt_response(415, description="Neither text/csv nor a form.")
+@blp.alt_response(422, description="The form has no file.")
+def create_import() -> ProductImport:
     """Take a CSV file, as the field `file` of a form or as a `text/csv` body; a job imports it."""
     content, filename = _uploaded()
-    stored = product_imports.submit(
+    return product_imports.submit(
         content=content,
         filename=filename,
         user_id=current_actor().id,
         folder=Path(current_app.instance_path) / "uploads",
     )
-    location = url_for("product_imports.get_import", import_id=stored.id)
-    return {"data": stored}, {"Location": location}
 
 
 @blp.get("/<int(max=2147483647):import_id>")
 @require_role("manager", "admin")
-@blp.response(200, one_of(ProductImportSchema))
-def get_import(import_id: int) -> dict[str, object]:
+@blp.response(200, ProductImportSchema)
+def get_import(import_id: int) -> ProductImport:
     """How far an import is."""
-    return {"data": _existing(import_id)}
+    return _existing(import_id)
 
 
 @blp.get("/<int(max=2147483647):import_id>/rejections")
 @require_role("manager", "admin")
-@blp.arguments(LongPageQuerySchema, location="query")
-@blp.response(200, page_of(RejectionSchema))
-def list_rejections(query: PageRequest, import_id: int) -> dict[str, object]:
+@blp.response(200, RejectionSchema)
+@blp.paginate(Page(limit=100, max_limit=1_000))
+def list_rejections(import_id: int) -> Callable[[PageRequest], tuple[Sequence[ProductImportRejection], int]]:
     """The rows that were not imported, each with its reason, in the order of the file."""
     _existing(import_id)
     imports = ProductImportRepository(db.session())
-    page = imports.rejections(import_id, offset=query.offset, limit=query.limit)
-    return {"data": page, "meta": query.meta(imports.count_rejections(import_id))}
+
+    def fetch(page: PageRequest) -> tuple[Sequence[ProductImportRejection], int]:
+        rejections = imports.rejections(import_id, offset=page.offset, limit=page.limit)
+        return rejections, imports.count_rejections(import_id)
+
+    return fetch
 
 
 def _existing(import_id: int) -> ProductImport:
@@ -73,6 +102,8 @@ def _uploaded() -> tuple[IO[bytes], str]:
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMediaTypeError("Send text/csv, or multipart/form-data with a file.")
     file = request.files.get("file")
+    if file is None and "file" in request.form:  # a part without a file name
+        return io.BytesIO(request.form["file"].encode()), "upload.csv"
     if file is None:
         missing = {"field": "file", "message": "Missing data for required field."}
         raise ValidationError("Invalid input data", details=[missing])

@@ -4,33 +4,62 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flask.views import MethodView
+
+from example_app.basic_auth import require_role
 from example_app.extensions import db
-from example_app.repositories.products import ProductRepository
-from example_app.schemas.paging import one_of, page_of
-from example_app.schemas.products import ProductQuerySchema, ProductSchema
-from flask_backend_patterns import Blueprint, NotFoundError
+from example_app.repositories.products import SORT_COLUMNS, ProductFilters, ProductRepository
+from example_app.schemas.products import ProductChangeSchema, ProductSchema
+from example_app.services.catalog import change_product
+from flask_backend_patterns import Blueprint, CursorPage, NotFoundError, Page, conditional, matched_version
 
 if TYPE_CHECKING:
-    from example_app.schemas.paging import PageRequest
+    from collections.abc import Mapping
+
+    from sqlalchemy import Select
+
+    from example_app.models import Product
 
 blp = Blueprint("products", __name__, url_prefix="/api/products", description="What is for sale")
 
 
+def current_version(product_id: int) -> int | None:
+    """The version that the product has now."""
+    return ProductRepository(db.session()).version(product_id)
+
+
 @blp.get("")
-@blp.arguments(ProductQuerySchema, location="query")
-@blp.response(200, page_of(ProductSchema))
-def list_products(query: PageRequest) -> dict[str, object]:
-    """A page of products."""
-    products = ProductRepository(db.session())
-    page = products.page(offset=query.offset, limit=query.limit, sort=query.sort)
-    return {"data": page, "meta": query.meta(products.count())}
+@blp.response(200, ProductSchema)
+@blp.paginate(Page(sort=SORT_COLUMNS), filters=ProductFilters)
+def list_products() -> Select[Product]:
+    """A page of products, for people who leaf through them."""
+    return ProductRepository(db.session()).all()
 
 
-@blp.get("/<int(max=2147483647):product_id>")
-@blp.response(200, one_of(ProductSchema))
-def get_product(product_id: int) -> dict[str, object]:
-    """One product."""
-    product = ProductRepository(db.session()).get(product_id)
-    if product is None:
-        raise NotFoundError("No such product.")
-    return {"data": product}
+@blp.get("/feed")
+@blp.response(200, ProductSchema)
+@blp.paginate(CursorPage(sort=SORT_COLUMNS), filters=ProductFilters)
+def feed_products() -> Select[Product]:
+    """Products by cursor, for programs that read them all: none is missed or seen twice while others change."""
+    return ProductRepository(db.session()).all()
+
+
+@blp.route("/<int(max=2147483647):product_id>")
+@conditional("version", current=current_version)
+class OneProduct(MethodView):
+    """A product and its versions."""
+
+    @blp.response(200, ProductSchema)
+    def get(self, product_id: int) -> Product:
+        """One product."""
+        product = ProductRepository(db.session()).get(product_id)
+        if product is None:
+            raise NotFoundError("No such product.")
+        return product
+
+    @require_role("manager", "admin")
+    @blp.arguments(ProductChangeSchema)
+    @blp.response(200, ProductSchema)
+    def patch(self, changes: Mapping[str, object], product_id: int) -> Product:
+        """Change a product, if it still is what the `If-Match` header says."""
+        return change_product(product_id, changes, version=matched_version())

@@ -6,6 +6,7 @@ import signal
 import socket
 import sqlite3
 import sys
+import uuid
 from contextlib import closing
 
 import httpx
@@ -15,6 +16,10 @@ pytestmark = pytest.mark.xdist_group("shop")
 
 ROWS, BAD_ROWS = 10_000, 100
 HEADER = "sku,name,description,price,stock\n"
+
+
+def new_key() -> dict[str, str]:
+    return {"Idempotency-Key": uuid.uuid4().hex}
 
 
 def csv_file():
@@ -56,7 +61,9 @@ def shop(start_shop, tmp_path_factory):
 def test_an_order_leads_to_a_mail_by_the_worker(shop, eventually):
     """Placed over HTTP by the demo customer; another process writes the mail and notes it on the order."""
     with shop.client("customer") as client:
-        response = client.post("/api/orders", json={"lines": [{"sku": "P-00001", "quantity": 2}]})
+        response = client.post(
+            "/api/orders", json={"lines": [{"sku": "P-00001", "quantity": 2}]}, headers=new_key()
+        )
         assert response.status_code == 201, response.text
         order = response.json()["data"]
         path = shop.instance / "mail" / f"order-{order['id']}.eml"
@@ -247,7 +254,7 @@ def test_a_mail_that_could_not_be_written_is_sent_later(start_shop, tmp_path, ev
         )
         mail.rename(tmp_path / "away")
         body = {"lines": [{"sku": "P-00001", "quantity": 1}]}
-        order = client.post("/api/orders", json=body).json()["data"]
+        order = client.post("/api/orders", json=body, headers=new_key()).json()["data"]
         eventually(lambda: "FileNotFoundError" in shop.output, what="the failure")
         address = f"/api/orders/{order['id']}"
         assert client.get(address).json()["data"]["confirmation_sent_at"] is None
@@ -295,7 +302,9 @@ def test_gunicorn_serves_it_too(start_shop, tmp_path):
     shop = start_shop(tmp_path, SHOP_WEB_SERVER="gunicorn")
     shop.wait_until_open()
     with shop.client("customer") as client:
-        response = client.post("/api/orders", json={"lines": [{"product_id": 1, "quantity": 1}]})
+        response = client.post(
+            "/api/orders", json={"lines": [{"product_id": 1, "quantity": 1}]}, headers=new_key()
+        )
         assert response.status_code == 201
     shop.signal(signal.SIGTERM)
     assert shop.wait() == 0, shop.output

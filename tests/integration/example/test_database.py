@@ -51,7 +51,7 @@ def all_rows():
     digest = hashlib.sha256()
     for table in Base.metadata.sorted_tables:
         columns = [column for column in table.columns if column.name != "password_hash"]
-        for row in db.session.execute(select(*columns).order_by(table.c.id)):
+        for row in db.session.execute(select(*columns).order_by(*table.primary_key)):
             digest.update(repr(tuple(row)).encode())
     db.session.rollback()
     return digest.hexdigest()
