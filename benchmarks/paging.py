@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from flask_backend_patterns.api.paging import Paged
 
+MAX_RATIO = 1.5
 ROWS = 100_000
 LIMIT = 20
 ROUNDS = 60
@@ -144,14 +145,17 @@ def ratio(fetch: Callable[[bool], Paged]) -> dict[str, float]:
     return {"first_ms": first, "last_ms": last, "ratio": last / first}
 
 
-def table(figures: dict[str, dict[str, float]]) -> None:
-    """Print them."""
+def table(figures: dict[str, dict[str, float]]) -> bool:
+    """Print them; whether the last page by cursor costs less than `MAX_RATIO` of the first."""
     print(f"\nPages of {LIMIT} of {ROWS:,} rows on PostgreSQL: ms a page, median of {ROUNDS}")
     for name, found in figures.items():
         print(
             f"  {name:<22}first {found['first_ms']:7.2f}   last {found['last_ms']:7.2f}   x{found['ratio']:.2f}"
         )
+    kept = all(found["ratio"] < MAX_RATIO for name, found in figures.items() if name.startswith("cursor"))
+    print(f"Budget, last page by cursor: less than x{MAX_RATIO} of the first: {'kept' if kept else 'MISSED'}")
+    return kept
 
 
 if __name__ == "__main__":
-    table(measure())
+    raise SystemExit(0 if table(measure()) else 1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Float, Numeric, cast, literal, type_coerce
+from sqlalchemy import Float, Numeric, bindparam, cast, literal, type_coerce
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import Enum, NullType, TypeDecorator, TypeEngine
@@ -49,6 +49,22 @@ def as_bound(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:
     bound = literal(value, kind)
     # A driver sends doubles: 0.1 of a REAL is another number than 0.1 of a DOUBLE PRECISION.
     return cast(bound, kind) if isinstance(kind, Float) else bound
+
+
+def kind_of_bound(column: ColumnElement[Any], value: Any) -> type[TypeEngine[Any]] | None:
+    """The class of the type that `value` is sent as, where `column` has no type of its own."""
+    return type(literal(value).type) if isinstance(column.type, NullType) else None
+
+
+def as_parameter(
+    column: ColumnElement[Any], name: str, kind: type[TypeEngine[Any]] | None
+) -> ColumnElement[Any]:
+    """The same for a value that is given when the statement is executed."""
+    if kind is not None:
+        return bindparam(name, type_=kind())
+    exact = exact_type(column)
+    bound: ColumnElement[Any] = bindparam(name, type_=exact)
+    return cast(bound, exact) if isinstance(exact, Float) else bound
 
 
 def enum_class(column: Any) -> Any:

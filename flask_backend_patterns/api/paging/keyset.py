@@ -10,6 +10,7 @@ NULL is the largest value, as PostgreSQL has it. For `a, b, id` after the row (x
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,9 +18,10 @@ from typing import Any
 from sqlalchemy import and_, false, or_, true, tuple_
 from sqlalchemy.sql.elements import ColumnElement, UnaryExpression
 
-from .exact_types import as_bound
+from .exact_types import as_parameter, kind_of_bound
 
 Condition = ColumnElement[bool]
+PARAMETER = "backend_after_"  # and the place of the column; no other statement is likely to have it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,47 +46,78 @@ class Column:
         return clause.nulls_last() if self.nullable else clause
 
 
-def conditions(columns: Sequence[Column], values: Sequence[Any], *, inclusive: bool) -> list[Condition]:
-    """What to ask for, one statement after the other, to get the rows behind `values`; `inclusive`: and that row itself."""
-    first, value = columns[0], values[0]
-    if not first.nullable and value is not None:
-        return [_behind(columns, values, inclusive=inclusive)]
+def conditions(
+    columns: Sequence[Column], values: Sequence[Any], *, inclusive: bool
+) -> tuple[Sequence[Condition], dict[str, Any]]:
+    """What to ask for, one statement after the other, to get the rows behind `values`; `inclusive`: and that row itself.
+
+    And the parameters of these conditions by name: the conditions are built once for each shape of a place, since that
+    costs more than asking the database.
+    """
+    bounds = tuple(
+        None if value is None else Bound(f"{PARAMETER}{place}", kind_of_bound(column.expression, value))
+        for place, (column, value) in enumerate(zip(columns, values, strict=True))
+    )
+    parameters = {bound.name: value for bound, value in zip(bounds, values, strict=True) if bound is not None}
+    return _conditions(tuple(columns), bounds, inclusive), parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A value of the place, as a parameter; `kind` is the class of its type where the column has none."""
+
+    name: str
+    kind: type[Any] | None
+
+
+Bounds = Sequence[Bound | None]  # None is a NULL
+
+
+@functools.lru_cache(maxsize=256)
+def _conditions(
+    columns: tuple[Column, ...],
+    bounds: tuple[Bound | None, ...],
+    inclusive: bool,  # noqa: FBT001 - a part of the cache's key
+) -> tuple[Condition, ...]:
+    first, bound = columns[0], bounds[0]
+    if not first.nullable and bound is not None:
+        return (_behind(columns, bounds, inclusive=inclusive),)
     is_null, is_not_null = first.expression.is_(None), first.expression.is_not(None)
-    if value is None:
-        ties = and_(is_null, _behind(columns[1:], values[1:], inclusive=inclusive))
-        return [ties, is_not_null] if first.descending else [ties]
-    with_value = _behind([replace(first, nullable=False), *columns[1:]], values, inclusive=inclusive)
-    return [with_value] if first.descending else [with_value, is_null]
+    if bound is None:
+        ties = and_(is_null, _behind(columns[1:], bounds[1:], inclusive=inclusive))
+        return (ties, is_not_null) if first.descending else (ties,)
+    with_value = _behind([replace(first, nullable=False), *columns[1:]], bounds, inclusive=inclusive)
+    return (with_value,) if first.descending else (with_value, is_null)
 
 
-def _behind(columns: Sequence[Column], values: Sequence[Any], *, inclusive: bool) -> Condition:
-    """One condition for all the rows behind `values`."""
+def _behind(columns: Sequence[Column], bounds: Bounds, *, inclusive: bool) -> Condition:
+    """One condition for all the rows behind `bounds`."""
     if not columns:
         return true() if inclusive else false()
-    if _is_uniform(columns, values):
-        return _row_behind(columns, values, inclusive=inclusive)
-    first, value = columns[0], values[0]
-    rest = _behind(columns[1:], values[1:], inclusive=inclusive)
-    ties = and_(_equal(first, value), rest)
-    if first.nullable or value is None:
-        return or_(*_null_aware(first, value), ties)
-    bound = as_bound(first.expression, value)
-    further = first.expression < bound if first.descending else first.expression > bound
-    reached = first.expression <= bound if first.descending else first.expression >= bound
+    if _is_uniform(columns, bounds):
+        return _row_behind(columns, bounds, inclusive=inclusive)
+    first, bound = columns[0], bounds[0]
+    rest = _behind(columns[1:], bounds[1:], inclusive=inclusive)
+    ties = and_(_equal(first, bound), rest)
+    if first.nullable or bound is None:
+        return or_(*_null_aware(first, bound), ties)
+    value = _parameter(first, bound)
+    further = first.expression < value if first.descending else first.expression > value
+    reached = first.expression <= value if first.descending else first.expression >= value
     return and_(reached, or_(further, ties))
 
 
-def _is_uniform(columns: Sequence[Column], values: Sequence[Any]) -> bool:
+def _is_uniform(columns: Sequence[Column], bounds: Bounds) -> bool:
     """Whether one comparison of whole rows says it all."""
     directions = {column.descending for column in columns}
-    return len(directions) == 1 and None not in values and not any(column.nullable for column in columns)
+    return len(directions) == 1 and None not in bounds and not any(column.nullable for column in columns)
 
 
-def _row_behind(columns: Sequence[Column], values: Sequence[Any], *, inclusive: bool) -> Condition:
+def _row_behind(columns: Sequence[Column], bounds: Bounds, *, inclusive: bool) -> Condition:
     expressions = [column.expression for column in columns]
-    bounds = [as_bound(column.expression, value) for column, value in zip(columns, values, strict=True)]
+    values = [_parameter(column, bound) for column, bound in zip(columns, bounds, strict=True)]
     left: Any = expressions[0] if len(columns) == 1 else tuple_(*expressions)
-    right: Any = bounds[0] if len(columns) == 1 else tuple_(*bounds)
+    right: Any = values[0] if len(columns) == 1 else tuple_(*values)
     compared: Condition
     if columns[0].descending:
         compared = left <= right if inclusive else left < right
@@ -93,17 +126,23 @@ def _row_behind(columns: Sequence[Column], values: Sequence[Any], *, inclusive: 
     return compared
 
 
-def _equal(column: Column, value: Any) -> Condition:
-    if value is None:
+def _equal(column: Column, bound: Bound | None) -> Condition:
+    if bound is None:
         return column.expression.is_(None)
-    return column.expression == as_bound(column.expression, value)
+    return column.expression == _parameter(column, bound)
 
 
-def _null_aware(column: Column, value: Any) -> list[Condition]:
-    """What is behind `value` in a column with NULLs, the largest of all."""
-    if value is None:
+def _null_aware(column: Column, bound: Bound | None) -> list[Condition]:
+    """What is behind `bound` in a column with NULLs, the largest of all."""
+    if bound is None:
         return [column.expression.is_not(None)] if column.descending else []
-    bound = as_bound(column.expression, value)
+    value = _parameter(column, bound)
     if column.descending:
-        return [column.expression < bound]
-    return [column.expression > bound, column.expression.is_(None)]
+        return [column.expression < value]
+    return [column.expression > value, column.expression.is_(None)]
+
+
+def _parameter(column: Column, bound: Bound | None) -> ColumnElement[Any]:
+    if bound is None:
+        raise TypeError("a NULL is compared by IS")
+    return as_parameter(column.expression, bound.name, bound.kind)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Select, func, inspect, literal, select
+from sqlalchemy import Select, func, inspect, select
 
 from ..._config import SetupError
 from .cursors import Position
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     AnySession = Session | scoped_session[Any]
 
-MAX_INTEGER = 2**31 - 1
-
 
 @dataclass(frozen=True, kw_only=True)
 class SelectSource:
@@ -45,22 +43,23 @@ class SelectSource:
         columns = [column.reversed() for column in self.columns] if backward else list(self.columns)
         statement = self.statement.order_by(*(column.ordered() for column in columns))
         if position is None:
-            return self._entries(statement.limit(count))
+            return self._entries(statement.limit(count), {})
         found: list[Entry] = []
         narrow = statement.having if is_grouped(statement) else statement.where
-        for condition in conditions(columns, position.values, inclusive=position.inclusive):
-            found += self._entries(narrow(condition).limit(count - len(found)))
+        asked, parameters = conditions(columns, position.values, inclusive=position.inclusive)
+        for condition in asked:
+            found += self._entries(narrow(condition).limit(count - len(found)), parameters)
             if len(found) == count:
                 break
         return found
 
-    def _entries(self, statement: Select[Any]) -> list[Entry]:
+    def _entries(self, statement: Select[Any], parameters: Mapping[str, Any]) -> list[Entry]:
         """The keys come from the row, not from the entity: the session may hold an older or a changed one."""
         keys = [
             as_read(column.expression).label(f"_key_{place}") for place, column in enumerate(self.columns)
         ]
         width = -len(keys)
-        result = _execute(self.session, statement.add_columns(*keys))
+        result = _execute(self.session, statement.add_columns(*keys), parameters)
         if is_of_one_entity(self.statement):
             return [Entry(row[0], tuple(row[width:])) for row in result]
         kept = result.freeze()
@@ -75,8 +74,7 @@ def slice_of(
     """Up to `limit` items after the first `offset`: entities where one is selected, else rows."""
     statement = statement.order_by(*(column.ordered() for column in columns)).limit(limit)
     if offset:
-        # SQLAlchemy sends an int as INTEGER, of which PostgreSQL refuses what is beyond 32 bits.
-        statement = statement.offset(literal(offset, BigInteger()) if offset > MAX_INTEGER else offset)
+        statement = statement.offset(offset)
     rows = _execute(session, statement)
     return [row[0] for row in rows] if is_of_one_entity(statement) else list(rows)
 
@@ -99,8 +97,10 @@ def count_of(session: AnySession, statement: Select[Any]) -> int:
     return session.execute(counted, bind_arguments=where).scalar_one()
 
 
-def _execute(session: AnySession, statement: Select[Any]) -> Result[Any]:
-    result: Result[Any] = session.execute(statement)
+def _execute(
+    session: AnySession, statement: Select[Any], parameters: Mapping[str, Any] | None = None
+) -> Result[Any]:
+    result: Result[Any] = session.execute(statement, parameters or None)
     return result.unique() if needs_unique(result) else result
 
 

@@ -162,6 +162,24 @@ def test_the_order_of_enums():
         assert [got.items[0]["id"] for got in pages] == [2, 1]
 
 
+def test_an_empty_page_leads_back():
+    """What lay ahead, or behind, is gone: the page is empty, and the way back begins with the item of the cursor."""
+    style, items = CursorPage(key="id"), [{"id": number} for number in range(6)]
+
+    def follow(items, cursor=None):
+        return style.fetch(items, CursorRequest(limit=3, cursor=cursor), **SECRET)
+
+    first = follow(items)
+    last = follow(items, first.meta["nextCursor"])
+    ahead = follow(items[:3], first.meta["nextCursor"])
+    assert (ahead.items, ahead.meta["hasNext"], ahead.meta["hasPrev"]) == ([], False, True)
+    assert follow(items[:3], ahead.meta["prevCursor"]).items == items[:3]
+    behind = follow(items[3:], last.meta["prevCursor"])
+    assert (behind.items, behind.meta["hasNext"], behind.meta["hasPrev"]) == ([], True, False)
+    found = follow(items[3:], behind.meta["nextCursor"])
+    assert (found.items, found.meta["hasPrev"]) == (items[3:], False)
+
+
 NUMBERS = st.none() | st.integers(0, 3) | st.just(float("nan")) | st.floats(0, 3)
 
 
