@@ -38,8 +38,6 @@ class ApiSettings(FeatureSettings):
         minimum=1,
         doc="The longest JSON body that `@blp.arguments` reads; a longer one is a 413.",
     )
-    page_limit: int = setting(20, minimum=1, doc="How many items a page has when the request does not say.")
-    page_max_limit: int = setting(100, minimum=1, doc="How many items a page can have at most.")
     cursor_secret: str | None = setting(
         None, secret=True, doc="Signs the cursors of `CursorPage`; without one `SECRET_KEY` does."
     )
@@ -79,10 +77,5 @@ class ApiSettings(FeatureSettings):
         if group.docs_path is not None and group.docs_path == group.openapi_path:
             problems.append(
                 f"BACKEND_API_DOCS_PATH and _OPENAPI_PATH are both {group.docs_path!r}; expected two paths"
-            )
-        if group.page_limit > group.page_max_limit:
-            problems.append(
-                f"BACKEND_API_PAGE_LIMIT is {group.page_limit}; expected at most BACKEND_API_PAGE_MAX_LIMIT "
-                f"({group.page_max_limit})"
             )
         return group
