@@ -59,6 +59,8 @@ def make_app(database_url: str, **engine_options) -> tuple[Flask, SQLAlchemy]:
             "many-rows": lambda: db.session.execute(sa.text("SELECT 1 UNION SELECT 2")).scalar_one(),
             "stale": lambda: make_stale(db, Item),
             "404": lambda: db.get_or_404(Owner, 9),
+            "no-table": lambda: db.session.execute(sa.text("SELECT 1 FROM nowhere")),
+            "no-column": lambda: db.session.execute(sa.text("SELECT nothing FROM owner")),
         }
         actions[what]()
         return "done"
@@ -98,6 +100,8 @@ def shop(database_url):
         ("many-rows", 500, "INTERNAL_ERROR"),
         ("stale", 409, "CONFLICT"),
         ("404", 404, "NOT_FOUND"),
+        ("no-table", 500, "INTERNAL_ERROR"),
+        ("no-column", 500, "INTERNAL_ERROR"),
     ],
 )
 def test_what_a_real_database_refuses(shop, what, status, code):

@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from ..._config import SetupError
 from ..paging.sort_sources import reader_of
-from ..paging.statements import is_in_from
+from ..paging.statements import is_in_from, require_in_from
 from .bound_values import alongside
 from .operators import OPERATORS
 
@@ -66,6 +66,12 @@ class FilterValues:
                 continue
             for join in joins:
                 statement = _joined(statement, join)
+            for each in asked:
+                require_in_from(
+                    each.filter.clause,
+                    statement,
+                    "say how it is reached: Filter(..., join=Model.relationship), or join it in the select.",
+                )
             statement = statement.where(condition)
         return statement
 

@@ -13,7 +13,7 @@ from ..._config import SetupError
 from .exact_types import enum_class
 from .keyset import Column
 from .query_fields import SortKey
-from .statements import entities_of, may_be_null, primary_key_of
+from .statements import entities_of, may_be_null, primary_key_of, require_in_from
 
 # A column or labelled expression; the name of one, or of an attribute or key of the items (`user.name`); for items
 # also a function that takes the item.
@@ -117,6 +117,7 @@ def _column(statement: Select[Any], name: str, source: SortSource, descending: b
     elif not is_column(source):
         raise SetupError(f"sort: {name!r} is {source!r}; a select is sorted by columns or expressions.")
     clause = clause_of(source)
+    require_in_from(clause, statement, "join it in the select that the view returns.")
     return Column(
         name=name, expression=clause, descending=descending, nullable=may_be_null(clause, statement)
     )

@@ -109,6 +109,18 @@ def is_in_from(target: FromClause, statement: Select[Any]) -> bool:
     return _tables(target) <= known
 
 
+def require_in_from(clause: Any, statement: Select[Any], remedy: str) -> None:
+    """Raises `SetupError` when `clause` is of a table that the SELECT does not read: rows would be multiplied by it."""
+    tables = set(getattr(clause, "_from_objects", ()))
+    if not tables:
+        return
+    of_entities = {table for entity in entities_of(statement) for table in _tables(inspect(entity).selectable)}
+    if tables <= of_entities:  # nearly always, and the other look is slow
+        return
+    if not all(is_in_from(table, statement) for table in tables):
+        raise SetupError(f"{clause} is of a table that the select does not read; {remedy}")
+
+
 def _tables(source: FromClause) -> set[FromClause]:
     if isinstance(source, Join):
         return _tables(source.left) | _tables(source.right)

@@ -24,13 +24,15 @@ KEY_VIOLATIONS = frozenset(
 
 
 def translate(error: Exception) -> AppError | None:
-    """Missing row 404, violated key or stale row 409, unreachable or exhausted database 503, else a fault of ours."""
+    """Missing row 404, violated key or stale row 409, unreachable or exhausted database 503, else a fault of ours (500)."""
     if isinstance(error, exc.NoResultFound):
         return NotFoundError()
     if isinstance(error, StaleDataError):
         return ConflictError("The resource was changed by somebody else; read it again and retry.")
     if isinstance(error, exc.IntegrityError):
         return _violated_key(error)
+    if isinstance(error, exc.OperationalError) and _is_wrong_statement(error):
+        return None
     if isinstance(
         error, (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.DisconnectionError)
     ):
@@ -38,6 +40,11 @@ def translate(error: Exception) -> AppError | None:
     if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
         return DatabaseError()
     return None
+
+
+def _is_wrong_statement(error: exc.OperationalError) -> bool:
+    """SQLite calls an unknown table or column operational; it does not pass."""
+    return getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR"
 
 
 def _violated_key(error: exc.IntegrityError) -> ConflictError | None:

@@ -364,3 +364,26 @@ def test_a_select_needs_a_session(shop):
     """Without one: an error that tells where it comes from."""
     with pytest.raises(SetupError, match="session"):
         Page().fetch(select(shop.Item), Page().parse({}))
+
+
+def test_a_table_that_nobody_joined_is_told(session, shop, stored):
+    """A filter or a sort by another table would pair every row with every row of it: said before the database is asked."""
+
+    class Unjoined(FilterSet):
+        owner = Filter(fields.String(), shop.Owner.email)
+
+    statement = select(shop.Item)
+    with pytest.raises(SetupError, match="say how it is reached"):
+        Unjoined.parse({"owner": "x"}).apply(statement)
+    joined = statement.join(shop.Item.owner)
+    assert session.scalars(Unjoined.parse({"owner": "nobody"}).apply(joined)).all() == []
+    style = Page(sort={"owner": shop.Owner.email}, default_sort="owner")
+    with pytest.raises(SetupError, match="join it in the select"):
+        style.fetch(statement, style.parse({}), session=session)
+    assert style.fetch(joined, style.parse({}), session=session).meta["total"] >= 0
+
+
+def test_a_join_has_to_be_a_relationship(shop):
+    """A class in its place is named with what is expected."""
+    with pytest.raises(SetupError, match="expected a relationship"):
+        Filter(fields.String(), shop.Owner.email, join=shop.Owner)
