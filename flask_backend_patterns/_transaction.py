@@ -57,6 +57,7 @@ def joined_session(*, expire_on_commit: bool = False) -> Session | None:
         transaction.connection, join_transaction_mode="create_savepoint", expire_on_commit=expire_on_commit
     )
     transaction.note(session)
+    SessionWatch(session, transaction.note_kept_writes)
     return session
 
 
@@ -95,6 +96,7 @@ class OpenTransaction:
         self._outer: OpenTransaction | None = None
         self._is_committed = False
         self._has_lost_writes = False
+        self._with_kept_writes: set[str | None] = set()
         event.listen(connection, "savepoint", self._savepoint_set)
         event.listen(connection, "rollback_savepoint", self._savepoint_undone)
         event.listen(connection, "release_savepoint", self._savepoint_released)
@@ -106,7 +108,7 @@ class OpenTransaction:
 
     def join(self, session: Session) -> SessionJoin:
         """Let `session` work on this transaction until `leave`; it may not be in a transaction of its own."""
-        join = SessionJoin(session, self.connection)
+        join = SessionJoin(session, self.connection, self.note_kept_writes)
         self._joined.append(join)
         self.note(session)
         return join
@@ -114,6 +116,12 @@ class OpenTransaction:
     def note(self, session: Session) -> None:
         """`session` works on this transaction."""
         self._sessions.append(weakref.ref(session))
+
+    def note_kept_writes(self) -> None:
+        """A session has committed what it wrote; that is now part of the innermost savepoint, somebody else's."""
+        enclosing = self.connection.get_nested_transaction()
+        if enclosing is not None:
+            self._with_kept_writes.add(enclosing._savepoint)  # noqa: SLF001 - its events tell nothing else
 
     def add_callback(self, callback: Callback) -> None:
         """See `after_commit`."""
@@ -134,12 +142,13 @@ class OpenTransaction:
     def commit(self) -> None:
         """Make everything real; whatever the database raises is raised, and then nothing is.
 
-        Raises `SetupError` when a session has lost writes because another one, begun before it, was rolled back.
+        Raises `SetupError` when a session has lost writes, committed ones too, because another one, begun before it,
+        was rolled back.
         """
         if self._has_lost_writes:
             raise SetupError(
-                "db.session wrote inside a joined session that was then rolled back, which undid both; commit "
-                "db.session first, or write with the joined session."
+                "A session wrote inside the open part of another one (db.session, or a joined session) that was then "
+                "rolled back, which undid both; commit db.session first, or write with one session."
             )
         self.connection.commit()
         self._is_committed = True
@@ -180,6 +189,8 @@ class OpenTransaction:
         self._marks.append(len(self._callbacks))
 
     def _savepoint_undone(self, _connection: Connection, name: str, _context: None) -> None:
+        if name in self._with_kept_writes:
+            self._has_lost_writes = True
         for join in self._joined_inside(name):
             self._has_lost_writes = self._has_lost_writes or join.has_written
             join.end()
@@ -189,6 +200,11 @@ class OpenTransaction:
     def _savepoint_released(self, _connection: Connection, name: str, _context: None) -> None:
         for join in self._joined_inside(name):
             join.end()
+        if name in self._with_kept_writes:  # they are the enclosing part's now
+            innermost = self.connection.get_nested_transaction()
+            enclosing = None if innermost is None else innermost._previous_nested  # noqa: SLF001 - as above
+            if enclosing is not None:
+                self._with_kept_writes.add(enclosing._savepoint)  # noqa: SLF001 - as above
         if self._marks:
             self._marks.pop()
 
@@ -200,19 +216,60 @@ class OpenTransaction:
         return [join for join in self._joined if join.savepoint is innermost]
 
 
+class SessionWatch:
+    """Whether a session has written since its transaction began; calls `kept` each time it has committed that."""
+
+    def __init__(self, session: Session, kept: Callback) -> None:
+        from sqlalchemy import event
+
+        self.has_written = False
+        self._session = session
+        self._kept = kept
+        self._listeners: dict[str, Callable[..., Any]] = {
+            "do_orm_execute": self._note_statement,
+            "after_flush": self._note_flush,
+            "after_commit": self._note_commit,
+            "after_transaction_end": self._note_end,
+        }
+        for name, listener in self._listeners.items():
+            event.listen(session, name, listener)
+
+    def stop(self) -> None:
+        """Leave the session as it was."""
+        from sqlalchemy import event
+
+        for name, listener in self._listeners.items():
+            event.remove(self._session, name, listener)
+
+    def _note_statement(self, execution: ORMExecuteState) -> None:
+        self.has_written = self.has_written or not _only_reads(execution)
+
+    def _note_flush(self, _session: Session, _context: object) -> None:
+        self.has_written = True
+
+    def _note_commit(self, _session: Session) -> None:
+        if self.has_written and not self._session.in_nested_transaction():
+            self._kept()
+
+    def _note_end(self, _session: Session, transaction: SessionTransaction) -> None:
+        if transaction.parent is None:
+            self.has_written = False
+
+
 class SessionJoin:
     """A session that works on a given connection instead of that connection's engine.
 
-    The session object stays the same, so what was loaded before stays attached to it.
+    The session object stays the same, so what was loaded before stays attached to it. `kept` is called when it has
+    committed writes.
     """
 
-    def __init__(self, session: Session, connection: Connection) -> None:
+    def __init__(self, session: Session, connection: Connection, kept: Callback) -> None:
         from sqlalchemy import event
 
         self.session = session
-        self.has_written = False
         self.savepoint: NestedTransaction | None = None
         self._connection = connection
+        self._watch = SessionWatch(session, kept)
         self._saved = {name: vars(session)[name] for name in _JOINED_ATTRIBUTES if name in vars(session)}
         choose_bind = session.get_bind
 
@@ -222,13 +279,16 @@ class SessionJoin:
 
         vars(session).update(get_bind=get_bind, join_transaction_mode="create_savepoint")
         self._listeners: dict[str, Callable[..., Any]] = {
-            "do_orm_execute": self._note_statement,
             "after_begin": self._note_begin,
-            "after_flush": self._note_flush,
             "after_transaction_end": self._note_end,
         }
         for name, listener in self._listeners.items():
             event.listen(session, name, listener)
+
+    @property
+    def has_written(self) -> bool:
+        """Whether it has since its transaction began."""
+        return self._watch.has_written
 
     def end_reading(self) -> None:
         """End the session's transaction if it has only read."""
@@ -251,6 +311,7 @@ class SessionJoin:
         """Undo what the session has not committed, and let it use its engine again."""
         from sqlalchemy import event
 
+        self._watch.stop()
         for name, listener in self._listeners.items():
             event.remove(self.session, name, listener)
         try:
@@ -264,15 +325,19 @@ class SessionJoin:
         if transaction.parent is None and connection is self._connection:
             self.savepoint = connection.get_nested_transaction()
 
-    def _note_statement(self, execution: ORMExecuteState) -> None:
-        self.has_written = self.has_written or not execution.is_select
-
-    def _note_flush(self, _session: Session, _context: object) -> None:
-        self.has_written = True
-
     def _note_end(self, _session: Session, transaction: SessionTransaction) -> None:
         if transaction.parent is None:
-            self.has_written, self.savepoint = False, None
+            self.savepoint = None
+
+
+def _only_reads(execution: ORMExecuteState) -> bool:
+    """Whether it is a SELECT; also one written as text, since a check of the connection is no writing."""
+    from sqlalchemy import TextClause
+
+    statement = execution.statement
+    return execution.is_select or (
+        isinstance(statement, TextClause) and statement.text.lstrip()[:6].upper() == "SELECT"
+    )
 
 
 def _call(callback: Callback) -> None:

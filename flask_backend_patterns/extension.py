@@ -9,6 +9,7 @@ from flask import Flask
 
 from ._api_routes import ApiRoutes, takes_path
 from ._boundary import RequestBoundary
+from ._bypassed import look_once
 from ._config import ConfigError, SetupError
 from ._contribution import Contribution, HealthCheck
 from ._redis import check_redis, connect
@@ -174,6 +175,7 @@ def _contributions(app: Flask, state: State, routes: ApiRoutes) -> list[Contribu
     contributions = []
     if state.settings.api.enabled:
         contributions += [
+            Contribution(begin=look_once(app, state.log)),
             deprecation.contribution(app, log=state.log, metrics=metrics, caller=caller),
             Contribution(
                 answers=_docs_answers(app, state),

@@ -10,6 +10,7 @@ import functools
 import inspect
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
+from weakref import WeakSet, ref
 
 from flask import current_app, request
 from flask.views import MethodView, View
@@ -37,6 +38,9 @@ Step: TypeAlias = "tuple[Enforcer, Declaration, bool]"
 Plan: TypeAlias = "tuple[Step, ...]"
 
 DECLARED = "__backend_declared__"
+REGISTERED = "__backend_registered__"
+# Every guard there is, to find those that no route leads to.
+GUARDS: WeakSet[Guard] = WeakSet()
 
 
 class Guard:
@@ -49,6 +53,7 @@ class Guard:
         self.declarations = in_order(declarations)
         self.wrapper = self._wrap_async(view) if inspect.iscoroutinefunction(view) else self._wrap(view)
         self.wrapper.__backend_guard__ = self  # type: ignore[attr-defined]  # a function's own dict
+        GUARDS.add(self)
 
     def _wrap(self, view: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(view)
@@ -163,8 +168,22 @@ def declarations_of(view: Callable[..., Any], method: str = "GET") -> tuple[Decl
     return in_order(tuple(found))
 
 
+def note_registered(view: Any) -> None:
+    """Remember that a function is a route already: what is declared on it now comes too late."""
+    if inspect.isfunction(view):
+        vars(view)[REGISTERED] = ref(
+            view
+        )  # to itself: an attribute copied by `functools.wraps` does not count
+
+
 def _declare_on_function(function: Callable[..., Any], declaration: Declaration) -> Callable[..., Any]:
-    guard = _guard_of(function)
+    registered = getattr(function, REGISTERED, None)
+    if registered is not None and registered() is function:
+        raise SetupError(
+            f"{type(declaration).__name__} is declared above the route of {_name(function)}, where it would enforce "
+            "nothing; put its decorator below the one that makes the route."
+        )
+    guard = guard_of(function)
     if guard is None:
         return Guard(function, (declaration,)).wrapper
     return Guard(guard.view, (declaration, *guard.declarations)).wrapper
@@ -175,11 +194,11 @@ def under_guard(view: Callable[..., Any], wrap: Callable[[Callable[..., Any]], C
 
     So the declarations above and below `@blp.arguments` and its kin still meet in one guard.
     """
-    guard = _guard_of(view)
+    guard = guard_of(view)
     return wrap(view) if guard is None else Guard(wrap(guard.view), guard.declarations).wrapper
 
 
-def _guard_of(function: Any) -> Guard | None:
+def guard_of(function: Any) -> Guard | None:
     """The guard whose wrapper `function` is; an attribute copied by a foreign `functools.wraps` does not count."""
     guard = getattr(function, "__backend_guard__", None)
     return guard if isinstance(guard, Guard) and guard.wrapper is function else None
@@ -301,7 +320,7 @@ def _class_guard(view_class: type[View], method: str, dispatch: Callable[..., An
     guard = guards.get(key)
     if guard is None:
         view = dispatch or _method_of(view_class, method)
-        inner = _guard_of(view)
+        inner = guard_of(view)
         declared = _declared_on(view_class)
         guard = Guard(inner.view, (*declared, *inner.declarations)) if inner else Guard(view, declared)
         setattr(view_class, "__backend_guards__", {**guards, key: guard})  # noqa: B010 - a class, not a known type
@@ -342,7 +361,7 @@ def _search(function: Any, seen: set[int]) -> list[Declaration]:
     if id(function) in seen:  # a view made by `as_view` holds itself
         return []
     seen.add(id(function))
-    guard = _guard_of(function)
+    guard = guard_of(function)
     found: list[Declaration] = list(guard.declarations) if guard else []
     for inner in (guard.view,) if guard else _wrapped_by(function):
         found += _search(inner, seen)

@@ -23,6 +23,6 @@ class DemoUser:
 DEMO_USERS = (
     DemoUser("customer", "order, and see the own orders and account"),
     DemoUser("support", "see all orders"),
-    DemoUser("manager", "see all orders, import products"),
-    DemoUser("admin", "see all orders, import products"),
+    DemoUser("manager", "see all orders, change and import products"),
+    DemoUser("admin", "see all orders, change and import products"),
 )

@@ -18,4 +18,5 @@ def not_found(_error: Exception) -> tuple[str, int]:
 @blp.get("/")
 def home() -> str:
     """What this is, where to look, how to log in."""
-    return render_template("home.html", users=DEMO_USERS, password=DEMO_PASSWORD)
+    manager = next(user.email for user in DEMO_USERS if user.role == "manager")
+    return render_template("home.html", users=DEMO_USERS, manager=manager, password=DEMO_PASSWORD)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from flask import request
+from flask import current_app, request
+from flask_smorest.response import ResponseMixin
 from flask_smorest.utils import resolve_schema_instance, unpack_tuple_response
+from marshmallow import EXCLUDE, INCLUDE, Schema
 from werkzeug.wrappers import Response as BaseResponse
 
 from .._config import SetupError
+from .._state import state_of
 from ..errors import AppError, NotFoundError
 from ..guard import under_guard
 from . import openapi
@@ -20,9 +24,10 @@ from .negotiation import JSON_TYPE
 from .paging import CursorPage, Page
 from .parser import Parser
 from .responses import SuccessResponse
+from .view_table import QUERY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import TypeVar
 
     from .documented_blueprint import Decorator
@@ -64,9 +69,7 @@ class Blueprint(DocumentedBlueprint):
         `max_bytes` limits a JSON body (else `BACKEND_API_MAX_JSON_BYTES`): 413. Raises `InvalidInputError` (422) with
         the names of wrong and unknown fields, `MalformedJSONError`, `UnsupportedMediaTypeError`.
         """
-        parser = (
-            self.ARGUMENTS_PARSER if max_bytes is None else type(self.ARGUMENTS_PARSER)(max_bytes=max_bytes)
-        )
+        parser = self.ARGUMENTS_PARSER if max_bytes is None else self.ARGUMENTS_PARSER.limited_to(max_bytes)
         parameters = {"in": location, "required": required, "schema": schema}
         said = {
             "content_type": content_type, "description": description, "example": example, "examples": examples,
@@ -78,8 +81,11 @@ class Blueprint(DocumentedBlueprint):
             reading: Callable[..., Any] = parser.use_args(schema, location=location, **options)(
                 synchronous(view)
             )
-            documented = own_notes(reading).setdefault("arguments", {})
-            documented.setdefault("parameters", []).append(parameters)
+            notes = own_notes(reading)
+            if takes_any_query(schema, location, options.get("unknown", parser.unknown)):
+                notes[openapi.ANY_QUERY] = True
+            documented = notes.setdefault("arguments", {})
+            documented.setdefault("parameters", []).append(parameters | {"schema": described(schema, view)})
             documented.setdefault("responses", {})[status] = None
             return reading
 
@@ -119,6 +125,7 @@ class Blueprint(DocumentedBlueprint):
             many=bool(getattr(instance, "many", False)),
             location=location,
             content_type=content_type or JSON_TYPE,
+            prepare=overridden(self._prepare_response_content),
         )
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -142,6 +149,10 @@ class Blueprint(DocumentedBlueprint):
         `pager` is a `Page` or `CursorPage`, `filters` a `FilterSet`; the parameters of both are read from the query.
         Goes below `@blp.response`. With any other `pager` this is flask-smorest's own `paginate`.
         """
+        if pager is Page or pager is CursorPage:
+            raise SetupError(
+                f"@blp.paginate({pager.__name__}): write {pager.__name__}(), with its sorts and limits."
+            )
         if not isinstance(pager, (Page, CursorPage)):
             return partial(under_guard, wrap=super().paginate(pager, **options))
         listing = Listing(style=pager, filters=filters)
@@ -166,8 +177,39 @@ class Blueprint(DocumentedBlueprint):
         return partial(under_guard, wrap=decorate)
 
 
-def explain_missing_init_app(error: AppError) -> NoReturn:
-    """Where `init_app` has run its own handling comes first, and this is never called."""
+def overridden(prepare: Callable[[Any], Any]) -> Callable[[Any], Any] | None:
+    """flask-smorest's hook on dumped values, where a subclass has its own."""
+    return None if prepare is ResponseMixin._prepare_response_content else prepare  # noqa: SLF001 - documented there
+
+
+def takes_any_query(schema: Any, location: str, unknown: str | None) -> bool:
+    """Whether the user says so, by `unknown=` or the schema's own, or by a function that makes the schema later."""
+    if location not in QUERY:
+        return False
+    is_function = callable(schema) and not isinstance(schema, type)
+    said = {unknown, getattr(resolve_schema_instance(schema), "unknown", None)}
+    return is_function or not said.isdisjoint({EXCLUDE, INCLUDE})
+
+
+def described(schema: Any, view: Callable[..., Any]) -> Any:
+    """`schema` for the document, which has no dicts of fields."""
+    return (
+        Schema.from_dict(dict(schema), name=f"{view.__name__}_input")
+        if isinstance(schema, Mapping)
+        else schema
+    )
+
+
+def explain_missing_init_app(error: AppError) -> Any:
+    """Where our own handling is in place this is never called; else it is for the app's handlers, or nobody's."""
+    for name in (*request.blueprints, None):
+        handlers = current_app.error_handler_spec.get(name, {}).get(None, {})
+        for kind in type(error).__mro__:
+            handler: Any = handlers.get(kind, explain_missing_init_app)
+            if handler is not explain_missing_init_app:
+                return current_app.ensure_sync(handler)(error)
+    if state_of(current_app) is not None:  # BACKEND_ERRORS_ENABLED is False
+        raise error
     raise SetupError(
         f"A view raised {type(error).__name__}, but this app has no BackendPatterns to answer it; "
         "call BackendPatterns().init_app(app) where the app is made."

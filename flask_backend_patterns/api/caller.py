@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import hashlib
 
-from flask import request
+from flask import current_app, request
+from flask.sessions import SecureCookieSessionInterface, session_json_serializer
+
+CREDENTIAL_HEADERS = ("Authorization", "X-API-Key")
 
 
 def default_caller() -> str:
-    """A hash of the `Authorization` header, which is never kept itself; else the client's address.
+    """A hash of the credentials sent: `Authorization`, `X-API-Key` and Flask's session; without any, the address.
 
-    Callers behind one address share it, so an app with logins of its own should set `BACKEND_API_CALLER`.
+    None of them is kept itself. Callers behind one address share it, and one whose credentials are renewed is another
+    caller then, so an app with logins of its own should set `BACKEND_API_CALLER`.
     """
-    authorization = request.headers.get("Authorization")
-    if authorization is not None:
-        return "authorization:" + hashlib.sha256(authorization.encode(errors="surrogatepass")).hexdigest()
+    credentials = [request.headers.get(name, "") for name in CREDENTIAL_HEADERS]
+    credentials.append(_session_sent())
+    if any(credentials):
+        text = "\0".join(credentials)  # no header value has a NUL
+        return "credentials:" + hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
     return f"address:{request.remote_addr}"
+
+
+def _session_sent() -> str:
+    """What identifies the session: the contents of a signed cookie, since its date changes; else the cookie, an id."""
+    cookie = request.cookies.get(current_app.config["SESSION_COOKIE_NAME"], "")
+    interface = current_app.session_interface
+    if not cookie or not isinstance(interface, SecureCookieSessionInterface):
+        return cookie
+    # Opened anew: code before us may have changed the request's own.
+    contents = interface.open_session(current_app, request)
+    return session_json_serializer.dumps(dict(contents)) if contents else ""

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from flask import Response, current_app, request
 from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.http import remove_entity_headers
 
 from .._config import SetupError
 from .._view_arguments import FromPath
 from ..declarations import Declaration, Documentation, Phase
-from ..errors import PreconditionFailedError, PreconditionRequiredError
+from ..errors import NotFoundError, PreconditionFailedError, PreconditionRequiredError
 from ..guard import declare
 from .responses import finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from werkzeug.datastructures import ETags, Headers
+    from werkzeug.datastructures import ETags
 
 Target = TypeVar("Target", bound="Callable[..., Any]")
 
@@ -31,10 +32,6 @@ CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 CODING = re.compile(r":(gzip|br|zstd|deflate)\Z")
 MATCHED_KEY = "flask_backend_patterns.matched_version"
 PLAIN_VERSION = re.compile(r"[A-Za-z0-9._+:-]{1,64}")
-# What a 304 repeats of the 200 it stands for (RFC 9110, 15.4.5).
-KEPT_HEADERS = frozenset(
-    {"cache-control", "content-location", "date", "etag", "expires", "vary", "set-cookie", "link"}
-)
 
 ENTITY_TAGS = r'^(\*|(W/)?"[!#-~]+"(, (W/)?"[!#-~]+")*)$'
 
@@ -93,8 +90,8 @@ def conditional(
     """Give the view's responses a strong ETag and honour `If-None-Match` and `If-Match`.
 
     `version` says where the version of the resource is in what the view returns: an attribute or key, or a function of
-    it; without one the ETag is a hash of the body. `current` is a function of path arguments that gives the version
-    without the view (None: there is no such resource): a matching `If-None-Match` is then answered by 304 before the
+    it; without one the ETag is what `current` gives, else a hash of the body. `current` is a function of path arguments
+    that gives the version without the view (None: there is no such resource, which no `If-Match` fits): a matching `If-None-Match` is then answered by 304 before the
     view runs, without a SELECT where `current` reads a cache. PUT, PATCH and DELETE need `current` for `If-Match`:
     412 when it does not hold, 428 when it is missing (unless `required` is False). Between that check and the view's
     own write somebody may still get in: write with `WHERE version = matched_version()`, or let `current` lock the row
@@ -118,10 +115,9 @@ def enforcer(salt: str) -> Callable[[Conditional], Generator[None, Any, Any]]:
         method = request.method
         if method in CHANGING:
             _require_match(declared, salt)
-        elif method in READING and request.if_none_match and declared.current is not None:
-            tag = _tag(declared.current(), salt)
-            if tag is not None and _has(request.if_none_match, tag):
-                return _not_modified(tag)
+        known = _known_tag(declared, salt) if method in READING else None
+        if known is not None and _has(request.if_none_match, known):
+            return _not_modified(known)
         try:
             value = yield
         except StaleDataError:
@@ -129,11 +125,11 @@ def enforcer(salt: str) -> Callable[[Conditional], Generator[None, Any, Any]]:
                 raise PreconditionFailedError from None
             raise
         response = finished(value, "conditional")
-        _put_tag(response, declared, salt)
+        _put_tag(response, value, declared, salt, known)
         if method in READING and response.status_code == 200:  # noqa: PLR2004 - OK
             tag, _ = response.get_etag()
             if tag is not None and _has(request.if_none_match, tag):
-                return _not_modified(tag, response.headers)
+                return _without_body(response)
         return response
 
     return enforce
@@ -143,7 +139,7 @@ def etag_of(version: Any, salt: str = "") -> str:
     """The opaque part of the ETag of a version: itself where it is short and plain, else a hash of it."""
     text = version.isoformat() if hasattr(version, "isoformat") else str(version)
     if salt:
-        return hashlib.blake2b(f"{salt}\0{text}".encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(f"{salt}\0{text}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
     if PLAIN_VERSION.fullmatch(text) and not CODING.search(text):
         return text
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
@@ -155,14 +151,16 @@ def _require_match(declared: Conditional, salt: str) -> None:
             f"@conditional on {request.method} {request.url_rule} needs current=, a function of path arguments that "
             "gives the current version; without it no If-Match can be checked."
         )
-    wanted, refused = request.if_match, request.if_none_match
+    wanted, refused = "If-Match" in request.headers, request.if_none_match
     if not wanted and not refused:
         if declared.match_required:
             raise PreconditionRequiredError
         return
     version = declared.current()
     tag = _tag(version, salt)
-    if wanted and tag is not None and not _has(wanted, tag, strong=True):
+    if wanted and tag is None and request.method != "PUT":
+        raise NotFoundError  # what it would be without the condition (RFC 9110, 13.2.1); only PUT makes what is not there
+    if wanted and (tag is None or not _has(request.if_match, tag, strong=True)):
         raise PreconditionFailedError
     if refused and tag is not None and _has(refused, tag):
         raise PreconditionFailedError("The resource exists already." if refused.star_tag else None)
@@ -170,14 +168,38 @@ def _require_match(declared: Conditional, salt: str) -> None:
         request.environ[MATCHED_KEY] = version
 
 
-def _put_tag(response: Response, declared: Conditional, salt: str) -> None:
+def _known_tag(declared: Conditional, salt: str) -> str | None:
+    """The tag before the view runs, where somebody asks: older than the body at worst, which no change gets past."""
+    if declared.current is None or (declared.version is not None and not request.if_none_match):
+        return None
+    return _tag(declared.current(), salt)
+
+
+def _put_tag(response: Response, value: Any, declared: Conditional, salt: str, known: str | None) -> None:
     if response.get_etag()[0] is not None or not 200 <= response.status_code < 300:  # noqa: PLR2004 - success
         return
-    value = getattr(response, "backend_value", None)
-    if declared.version is not None and value is not None:
-        response.set_etag(etag_of(declared.version(value), salt))
-    elif request.method in READING and not response.is_streamed and not response.direct_passthrough:
-        response.set_etag(hashlib.blake2b(response.get_data(), digest_size=16, salt=_short(salt)).hexdigest())
+    made_from = None if declared.version is None else _made_from(response, value)
+    if declared.version is not None and made_from is not None:
+        tag = _tag(declared.version(made_from), salt)
+    elif declared.current is not None:  # a hash would never equal what `If-Match` is compared with
+        tag = known if declared.version is None else None
+    else:
+        tag = _hash(response, salt)
+    if tag is not None:
+        response.set_etag(tag)
+
+
+def _made_from(response: Response, value: Any) -> Any:
+    """What the view has returned: our blueprint keeps it, and Flask makes dicts and lists responses."""
+    body = value[0] if isinstance(value, tuple) and value else value
+    return body if isinstance(body, (dict, list)) else getattr(response, "backend_value", None)
+
+
+def _hash(response: Response, salt: str) -> str | None:
+    is_whole = response.status_code == 200 and not response.is_streamed  # noqa: PLR2004 - OK
+    if request.method not in READING or not is_whole:
+        return None
+    return hashlib.blake2b(response.get_data(), digest_size=16, salt=_short(salt)).hexdigest()
 
 
 def _short(salt: str) -> bytes:
@@ -196,14 +218,19 @@ def _has(tags: ETags, tag: str, *, strong: bool = False) -> bool:
     return any(one is not None and tag in (one, CODING.sub("", one)) for one in known)
 
 
-def _not_modified(tag: str, headers: Headers | None = None) -> Response:
-    response = current_app.response_class(status=304)
-    del response.headers["Content-Type"]
-    for name, value in headers.items() if headers else ():
-        if name.lower() in KEPT_HEADERS:
-            response.headers.add(name, value)
-    response.set_etag(tag)
-    return response
+def _not_modified(tag: str) -> Response:
+    answer = current_app.response_class(status=304)
+    remove_entity_headers(answer.headers)
+    answer.set_etag(tag)
+    return answer
+
+
+def _without_body(response: Response) -> Response:
+    """The 304 that stands for `response`, with all its headers but those of a body (RFC 9110, 15.4.5)."""
+    answer = current_app.response_class(status=304, headers=response.headers)
+    remove_entity_headers(answer.headers)
+    answer.call_on_close(response.close)
+    return answer
 
 
 def _reader(name: str) -> Callable[[Any], Any]:

@@ -36,6 +36,9 @@ MAX_CALLERS: Final = 100
 MAX_CALLER_LENGTH: Final = 100
 OTHER_CALLERS: Final = "other"
 NO_CALLER: Final = "unknown"
+# A rule without methods takes any, and those the client makes up are no labels, nor keys of what is remembered.
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER_METHODS: Final = "OTHER"
 LAST_SECOND: Final = 253_402_300_799  # of the year 9999, the last that an HTTP-date can say
 # RFC 3986 has none of these in a URI, and one of them could end the header's value or begin another.
 NOT_IN_URLS: Final = frozenset('<>"{}|\\^`')
@@ -213,7 +216,7 @@ class UseCounter:
 
     def count(self, exchange: Exchange) -> None:
         """Count one request; an `OPTIONS`, which browsers send by themselves, is not a use."""
-        method = exchange.environ.get("REQUEST_METHOD", "")
+        method = _known_method(exchange.environ.get("REQUEST_METHOD", ""))
         if method == "OPTIONS":
             return
         name = self._name_caller()[:MAX_CALLER_LENGTH]
@@ -225,10 +228,11 @@ class UseCounter:
         if self._caller is None or not has_request_context():
             return NO_CALLER
         try:
-            return str(self._caller())
+            name = self._caller()
         except Exception as error:  # noqa: BLE001 - the app's own function; the answer is ready and goes out
             self._log.error("deprecation_caller_failed", exc_info=error)
             return NO_CALLER
+        return NO_CALLER if name is None or name == "" else str(name)
 
 
 def contribution(
@@ -270,7 +274,7 @@ class _Finder:
         request = exchange.request
         if request is None or request.url_rule is None:
             return None
-        key = request.url_rule.endpoint, request.method
+        key = request.url_rule.endpoint, _known_method(request.method)
         if key not in self._declared:
             self._declared[key] = self._find(*key)
         return self._declared[key]
@@ -281,6 +285,10 @@ class _Finder:
             return None
         found = [item for item in declarations_of(view, method) if isinstance(item, Deprecated)]
         return found[-1] if found else None
+
+
+def _known_method(method: str) -> str:
+    return method if method in METHODS else OTHER_METHODS
 
 
 def add_headers(declaration: Deprecated, sent: list[tuple[str, str]], present: set[str]) -> None:

@@ -11,9 +11,10 @@ import flask_smorest
 from flask import current_app
 from flask_smorest.utils import get_appcontext
 
-from ..guard import declarations_of, under_guard
+from ..guard import declarations_of, note_registered, under_guard
 from . import openapi
 from .format import NOTHING_SAID, Format
+from .negotiation import bare_type
 from .view_table import format_in
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class DocumentedBlueprint(flask_smorest.Blueprint):
         self.view_formats: dict[str, Format] = {}
         # (endpoint, method) -> the schemas that read its query string.
         self.query_sources: dict[tuple[str, str], list[Any]] = {}
+        # (endpoint, method) -> the media types that its successful responses are documented with.
+        self.media_types: dict[tuple[str, str], frozenset[str]] = {}
         self._prepare_doc_cbks += [openapi.describe_declarations, openapi.describe_errors]
 
     if TYPE_CHECKING:  # flask-smorest has no types, and strict checkers refuse untyped decorators
@@ -71,19 +74,25 @@ class DocumentedBlueprint(flask_smorest.Blueprint):
         super().add_url_rule(rule, endpoint, view_func, *args, **options)
         for name in self._endpoints[before:]:
             self.view_formats[name] = format
+        note_registered(view_func)
 
     def register_views_in_doc(self, api: Any, app: Any, spec: Any, *, name: str, parameters: Any) -> None:
         """Write the document of this blueprint as it is registered on `app`."""
         for endpoint, operations in self._docs.items():
             full_name = f"{name}.{endpoint}"
             rule = next(app.url_map.iter_rules(full_name))
-            is_class = hasattr(app.view_functions[full_name], "view_class")
-            for method in operations.keys() - {"parameters"}:
-                operations[method][openapi.FORMAT] = format_in(app, full_name)
-                operations[method][openapi.HAS_PATH_ARGUMENTS] = bool(rule.arguments)
-                operations[method][openapi.OPERATION_ID] = openapi.operation_id(
-                    full_name, method if is_class else None
-                )
+            methods = operations.keys() - {"parameters"}
+            is_one = len(methods) == 1 and not hasattr(app.view_functions[full_name], "view_class")
+            # Copies: a blueprint that is nested twice shares its notes with itself.
+            self._docs[endpoint] = dict(operations) | {
+                method: {
+                    **deepcopy(operations[method]),
+                    openapi.FORMAT: format_in(app, full_name),
+                    openapi.HAS_PATH_ARGUMENTS: bool(rule.arguments),
+                    openapi.OPERATION_ID: openapi.operation_id(full_name, None if is_one else method),
+                }
+                for method in methods
+            }
         super().register_views_in_doc(api, app, spec, name=name, parameters=parameters)
 
     def _store_endpoint_docs(
@@ -93,7 +102,9 @@ class DocumentedBlueprint(flask_smorest.Blueprint):
         for method, operation in self._docs[endpoint].items():
             if method != "parameters":
                 operation[openapi.DECLARATIONS] = declarations_of(obj, method.upper())
-                self.query_sources[endpoint, method.upper()] = list(openapi.query_sources(operation))
+                key = (endpoint, method.upper())
+                self.query_sources[key] = list(openapi.query_sources(operation, parameters or ()))
+                self.media_types[key] = frozenset(map(bare_type, openapi.media_types(operation)))
 
     def _prepare_arguments_doc(self, doc: Any, doc_info: Any, **options: Any) -> Any:
         openapi.spell_out_arguments(doc_info)
@@ -110,7 +121,8 @@ class DocumentedBlueprint(flask_smorest.Blueprint):
             @wraps(view)
             def leaving_result(*args: Any, **kwargs: Any) -> Any:
                 response = current_app.ensure_sync(view)(*args, **kwargs)
-                get_appcontext()["result_dump"] = response.get_json(silent=True)
+                dumped = getattr(response, "backend_dump", None)
+                get_appcontext()["result_dump"] = response.get_json(silent=True) if dumped is None else dumped
                 return response
 
             return decorator(leaving_result)

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from .._config import SetupError
 from ..errors import Renderer
 from .paging import Parameters
+from .violations import KINDS
 
 if TYPE_CHECKING:
     from flask.sansio.blueprints import Blueprint
@@ -40,7 +42,7 @@ class Format:
 
     Errors: `error` is a function `(error, context) -> dict or Response` that makes every error's body, `error_schema`
     documents it (an OpenAPI schema or a marshmallow one), `resource` is handed to it, and `messages` are texts by kind
-    of violation (`{"too_short": "is too short (minimum is {min} characters)"}`; the kinds: `violations.KINDS`).
+    of violation (`{"too_short": "is too short (minimum is {min} characters)"}`; another kind is a `SetupError`).
     """
 
     envelope: bool = INHERIT
@@ -56,10 +58,31 @@ class Format:
     resource: str | None = INHERIT
     messages: Mapping[str, str] | None = INHERIT
 
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.messages or ()) - KINDS) if self.messages is not INHERIT else []
+        if unknown:
+            raise SetupError(
+                f"Format(messages=...): {', '.join(unknown)} is none of {', '.join(sorted(KINDS))}."
+            )
+        self._check_meta()
+
+    def _check_meta(self) -> None:
+        """Refuse page fields that nobody knows, or that would take the place of the items."""
+        names = {} if self.meta_names in (INHERIT, None) else self.meta_names
+        strange = sorted(set(names) - META_FIELDS)
+        if strange:
+            raise SetupError(
+                f"Format(meta_names=...): {', '.join(strange)} is none of {', '.join(sorted(META_FIELDS))}."
+            )
+        keys = {key for key in (self.data_key, self.list_key) if isinstance(key, str)}
+        beside = set(names.values()) if self.meta_key is None else {self.meta_key}
+        if keys & beside:
+            raise SetupError(
+                f"Format: {', '.join(sorted(keys & beside))} cannot be both the data and a page's field."
+            )
+
     def within(self, outer: Format) -> Format:
         """What holds here when `outer` holds around it."""
-        if self is NOTHING_SAID:
-            return outer
         return Format(
             **{
                 field.name: getattr(outer if getattr(self, field.name) is INHERIT else self, field.name)
@@ -71,6 +94,13 @@ class Format:
         return self
 
 
+# What the pages of `Page` and `CursorPage` say of themselves.
+META_FIELDS = frozenset(
+    {
+        *("page", "offset", "limit", "total", "totalPages", "hasNext", "hasPrev"),
+        *("nextCursor", "prevCursor"),
+    }
+)
 NOTHING_SAID = Format()
 DEFAULT_FORMAT = Format(
     envelope=True,

@@ -14,7 +14,7 @@ SAFE_IN_PATH = "/~!$&'()*+,;=:@-._"
 
 def link_header(request: Request, links: Mapping[str, Mapping[str, str | None]]) -> str:
     """The header's value: each relation's URL is the request's with query parameters changed, or left out (None)."""
-    path = quote(request.root_path.rstrip("/") + request.path, safe=SAFE_IN_PATH)
+    path = quote(request.root_path + request.path, safe=SAFE_IN_PATH)
     kept = list(request.args.items(multi=True))
     parts = []
     for relation, changes in links.items():

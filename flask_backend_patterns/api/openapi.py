@@ -5,15 +5,18 @@ flask-smorest notes on each view what its decorators say (`_apidoc`) and calls t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask_smorest.utils import deepupdate
+from webargs.core import is_json
 
 from .._state import state_of
 from ..errors import title_of
 from .error_schemas import ERROR_SCHEMA, PROBLEM_SCHEMA
 from .format import DEFAULT_FORMAT
+from .view_table import QUERY
 
 if TYPE_CHECKING:
     from .format import Format
@@ -41,6 +44,9 @@ MIN_ERROR_STATUS = 400
 BODY_STATUSES = (400, 413, 415)
 UNPROCESSABLE = 422
 HAS_PATH_ARGUMENTS, OPERATION_ID = "backend_has_path_arguments", "backend_operation_id"
+ANY_QUERY = "backend_any_query"
+# What flask-smorest calls its own error responses, which are not what is answered here.
+SMORESTS_NAMES = tuple(status.name for status in HTTPStatus)
 
 
 def note_success(view: Any, status: int) -> None:
@@ -59,13 +65,29 @@ def operation_id(endpoint: str, method: str | None) -> str:
     return "_".join(parts)
 
 
-def query_sources(operation: Mapping[str, Any]) -> Iterator[Any]:
-    """The schemas that read the query string of an operation."""
-    for parameter in operation.get("arguments", {}).get("parameters", ()):
-        if isinstance(parameter, Mapping) and parameter["in"] in {"query", "querystring"}:
-            yield parameter["schema"]
+def query_sources(operation: Mapping[str, Any], of_route: Iterable[Any]) -> Iterator[Any]:
+    """What reads the query string of an operation; nothing when it takes any.
+
+    Parameters that are documented by hand (`of_route`, `@blp.doc`) are read by the view itself.
+    """
+    declared = operation.get("arguments", {}).get("parameters", ())
+    found = [place["schema"] for place in declared if isinstance(place, Mapping) and place["in"] in QUERY]
     if "pagination" in operation:  # flask-smorest's own
-        yield operation["pagination"]["parameters"]["schema"]
+        found.append(operation["pagination"]["parameters"]["schema"])
+    if found and ANY_QUERY not in operation:
+        by_hand = (*of_route, *operation.get("manual_doc", {}).get("parameters", ()))
+        yield from found
+        yield {
+            place["name"] for place in by_hand if isinstance(place, Mapping) and place.get("in") == "query"
+        }
+
+
+def media_types(operation: Mapping[str, Any]) -> Iterator[str]:
+    """Those of its successful responses that are said, `@blp.alt_response(200, content_type=...)` too."""
+    for status, described in operation.get("response", {}).get("responses", {}).items():
+        for response in described if str(status).startswith("2") else ():
+            if isinstance(response, Mapping) and response.get("content_type"):
+                yield response["content_type"]
 
 
 def spell_out_arguments(doc_info: Mapping[str, Any]) -> None:
@@ -73,8 +95,6 @@ def spell_out_arguments(doc_info: Mapping[str, Any]) -> None:
     wanted = _format(doc_info)
     for parameter in doc_info.get("arguments", {}).get("parameters", ()):
         if isinstance(parameter, dict):
-            if parameter["in"] == "querystring":
-                parameter["in"] = "query"
             if hasattr(parameter["schema"], "parameter_names"):
                 parameter["schema"] = parameter["schema"].schema(wanted.parameters)
             if parameter["in"] == "json" and wanted.body_key is not None:
@@ -91,20 +111,21 @@ def envelop(doc_info: dict[str, Any], converter: Any) -> None:
         status if status in doc_info["response"]["responses"] else str(status)
     ]
     for response in described:
-        schema = response.get("schema")
-        if schema is None or response.get("content_type") not in (None, JSON_TYPE):
+        schema = response.get("schema") if isinstance(response, Mapping) else None
+        if schema is None or not is_json(response.get("content_type") or JSON_TYPE):
             continue
         many = getattr(schema, "many", False)
+        key = (wanted.list_key if many or listing is not None else None) or wanted.data_key
         if listing is not None:
             items = schema if many else {"type": "array", "items": schema}
             response["schema"] = page_schema(items, listing, wanted, converter)
             response["headers"] = LINK_HEADER | (response.get("headers") or {})
         elif wanted.envelope:
-            response["schema"] = _object({(wanted.list_key if many else None) or wanted.data_key: schema})
+            response["schema"] = _object({key: schema})
         if wanted.envelope:
             for name in ("example", "examples"):
                 if name in response:
-                    response[name] = _wrapped_example(response[name], name, wanted)
+                    response[name] = _wrapped_example(response[name], name, key)
 
 
 def page_schema(items: Any, listing: Listing, wanted: Format, converter: Any) -> Any:
@@ -125,16 +146,15 @@ def describe_declarations(
     doc: dict[str, Any], doc_info: Mapping[str, Any], *, method: str, **_: Any
 ) -> dict[str, Any]:
     """Add what each declaration on the view says about the operation."""
-    doc.setdefault("operationId", doc_info.get(OPERATION_ID))
-    for declaration in doc_info[DECLARATIONS]:
+    doc["operationId"] = doc_info.get(OPERATION_ID)
+    for declaration in doc_info.get(DECLARATIONS, ()):
         said = declaration.documentation(method.upper())
-        doc.setdefault("parameters", []).extend(dict(parameter) for parameter in said.parameters)
+        if said.parameters:
+            doc.setdefault("parameters", []).extend(dict(parameter) for parameter in said.parameters)
         for status, response in doc.get("responses", {}).items():
             if str(status).startswith("2") and isinstance(response, dict):
                 response.setdefault("headers", {}).update(said.success_headers)
         doc = deepupdate(doc, dict(said.operation))
-    if not doc.get("parameters", True):
-        del doc["parameters"]
     return doc
 
 
@@ -144,15 +164,18 @@ def describe_errors(
     """List every error that the view's decorators can answer, with its schema."""
     content = _error_content(_format(doc_info), app, spec)
     responses = doc.setdefault("responses", {})
-    responses["default"] = _error_response("Any other error", content)
+    if not isinstance(responses.get("default"), Mapping):  # else described by the user
+        responses["default"] = _error_response("Any other error", content)
     statuses = error_statuses(doc, doc_info, method.upper())
     for status in [status for status, response in responses.items() if response is None]:
         del responses[status]
     for status in statuses:
         number = _validation_status(app) if status == UNPROCESSABLE else status
         known = responses.pop(status, None) or responses.get(str(number)) or {}
-        if "content" not in known:  # else described by the user
-            known = _error_response(title_of(number), content) | known
+        if known in SMORESTS_NAMES:
+            known = {}
+        if isinstance(known, Mapping) and "content" not in known:  # else described by the user, or a name
+            known = _error_response(title_of(number), content) | dict(known)
         responses[str(number)] = known
     doc["responses"] = {str(status): responses[status] for status in sorted(responses, key=str)}
     return doc
@@ -162,7 +185,7 @@ def error_statuses(doc: Mapping[str, Any], doc_info: Mapping[str, Any], method: 
     """The error statuses of an operation, in order."""
     numbers = {int(status) for status in doc["responses"] if str(status).isdecimal()}
     found = {status for status in numbers if status >= MIN_ERROR_STATUS}
-    for declaration in doc_info[DECLARATIONS]:
+    for declaration in doc_info.get(DECLARATIONS, ()):
         found.update(declaration.error_statuses(method))
     if JSON_TYPE in doc.get("requestBody", {}).get("content", {}):
         found.update(BODY_STATUSES)
@@ -204,10 +227,10 @@ def _error_response(description: str, content: Mapping[str, Any]) -> dict[str, A
     )
 
 
-def _wrapped_example(example: Any, name: str, wanted: Format) -> Any:
+def _wrapped_example(example: Any, name: str, key: str) -> Any:
     if name == "example":
-        return {wanted.data_key: example}
-    return {key: {**one, "value": {wanted.data_key: one.get("value")}} for key, one in example.items()}
+        return {key: example}
+    return {title: {**one, "value": {key: one.get("value")}} for title, one in example.items()}
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

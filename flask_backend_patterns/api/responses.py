@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from flask import current_app, request
 from flask.json.provider import DefaultJSONProvider
-from flask_smorest.utils import set_status_and_headers_in_response, unpack_tuple_response
+from flask_smorest.utils import unpack_tuple_response
+from webargs.core import is_json
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as BaseResponse
 
 from .._config import SetupError
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 # As Flask's own provider writes them: dates and dataclasses by its `default`.
 OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 TOTAL_COUNT = "X-Total-Count"
+# Those that are set here; of others a view may add as many as it likes.
+SINGLE_HEADERS = ("Content-Type", "Location")
 
 # Whether a view is being called whose value has still to be made a response.
 _responding: ContextVar[bool] = ContextVar("responding", default=False)
@@ -38,7 +43,7 @@ _responding: ContextVar[bool] = ContextVar("responding", default=False)
 class SuccessResponse:
     """What `@blp.response` declares.
 
-    `dump` is None when the view's value is sent as it is, `location` makes the URL for `Location` from that value.
+    `dump` is None when the view's value is sent as it is, `prepare` makes the body of the dump, `location` makes the URL for `Location` from that value.
     """
 
     status: int
@@ -46,6 +51,12 @@ class SuccessResponse:
     many: bool = False
     location: Callable[[Any], str] | None = None
     content_type: str = JSON_TYPE
+    prepare: Callable[[Any], Any] | None = None
+
+    @cached_property
+    def is_json(self) -> bool:
+        """Whether values are written as JSON, `application/*+json` too; else views return what Flask can send."""
+        return is_json(self.content_type)
 
     def make(self, view: Callable[[], Any]) -> Response:
         """Call `view` and make its response; refuses clients that would not take it before the view does anything."""
@@ -57,33 +68,43 @@ class SuccessResponse:
         finally:
             _responding.reset(token)
         if isinstance(value, BaseResponse):
-            set_status_and_headers_in_response(value, status, headers)
-            return cast("Response", value)
+            return _with(cast("Response", value), status, headers)
         response = self._body(value)
         if self.location is not None:
             response.headers["Location"] = self.location(value)
-        set_status_and_headers_in_response(response, status, headers)
-        return response
+        return _with(response, status, headers)
 
     def _body(self, value: Any) -> Response:
         if self.status == HTTPStatus.NO_CONTENT:
             response = current_app.response_class(status=self.status)
             del response.headers["Content-Type"]
             return response
+        if not self.is_json:
+            response = current_app.make_response((value, self.status))
+            response.content_type = self.content_type
+            return response
         wanted = record_of(request).format
         if isinstance(value, Paged):
             return self._page(value, wanted)
-        body = value if self.dump is None else self.dump(value, many=self.many)
+        if type(value) is list and not self.many and self.dump is not None and self.dump.is_compiled:
+            raise SetupError(
+                f"{request.endpoint} returned a list, of which a schema for one dumps nothing; "
+                "say @blp.response(200, Schema(many=True)), or page it with @blp.paginate."
+            )
+        body = dumped = value if self.dump is None else self.dump(value, many=self.many)
+        if self.prepare is not None:
+            body = self.prepare(dumped)
         if wanted.envelope:
             body = {(wanted.list_key if self.many else None) or wanted.data_key: body}
-        response = json_response(body, self.status)
-        # Who looks at the response further out may want the value it was made from (`@conditional`).
+        response = json_response(body, self.status, self.content_type)
+        # Who looks at the response further out may want the value it was made from (`@conditional`, `@blp.etag`).
         response.backend_value = value  # type: ignore[attr-defined]
+        response.backend_dump = dumped  # type: ignore[attr-defined]
         return response
 
     def _page(self, page: Paged, wanted: Format) -> Response:
         items = page.items if self.dump is None else self.dump(page.items, many=True)
-        response = json_response(in_envelope(items, page.meta, wanted), self.status)
+        response = json_response(in_envelope(items, page.meta, wanted), self.status, self.content_type)
         links = link_header(request, page.links)
         if links:
             response.headers["Link"] = links
@@ -97,6 +118,8 @@ def finished(value: Any, decorator: str) -> Response:
 
     Raises `SetupError` inside `@blp.response`: the value has still to be dumped there.
     """
+    if isinstance(value, BaseResponse):  # also of a view that another view calls
+        return cast("Response", value)
     if _responding.get():
         raise SetupError(
             f"@{decorator} stands below @blp.response, with a decorator that is not ours in between; "
@@ -115,15 +138,30 @@ def in_envelope(items: Any, meta: Mapping[str, Any], wanted: Format) -> Any:
     return body | (dict(meta) if wanted.meta_key is None else {wanted.meta_key: meta})
 
 
-def json_response(body: Any, status: int) -> Response:
+def json_response(body: Any, status: int, content_type: str = JSON_TYPE) -> Response:
     """`body` as the app's own JSON provider would write it, by orjson where that gives an equal value."""
-    return current_app.response_class(encode(current_app, body), status=status, mimetype=JSON_TYPE)
+    return current_app.response_class(encode(current_app, body), status=status, content_type=content_type)
+
+
+def _with(response: Response, status: int | str | None, headers: Any) -> Response:
+    """With the status and headers of a view's tuple; its `Location` and `Content-Type` replace those here."""
+    if headers:
+        given = Headers(headers)
+        for name in SINGLE_HEADERS:
+            if name in given:
+                response.headers.pop(name, None)
+        response.headers.extend(given)
+    if isinstance(status, int):
+        response.status_code = status
+    elif status is not None:
+        response.status = status
+    return response
 
 
 def encode(app: Flask, body: Any) -> bytes:
     """JSON for `body`; an app with a JSON provider of its own gets that provider's."""
     provider = app.json
-    if type(provider) is DefaultJSONProvider:
+    if type(provider) is DefaultJSONProvider and provider.default is DefaultJSONProvider.default:
         try:
             return orjson.dumps(body, default=provider.default, option=OPTIONS)
         except (

@@ -53,8 +53,8 @@ class ApiSettings(FeatureSettings):
     )
     caller: Callable[..., Any] | None = setting(
         None,
-        doc="A function `() -> str` that names who is calling: idempotency keys are theirs alone. Without one it is a hash "
-        "of the `Authorization` header, or else the address.",
+        doc="A function `() -> str` that names who is calling, None where nobody is logged in: idempotency keys are theirs "
+        "alone. Without one it is a hash of `Authorization`, `X-API-Key` and Flask's session, or else the address.",
     )
 
     @classmethod

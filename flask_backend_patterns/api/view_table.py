@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .paging import Parameters
 
 
+QUERY = frozenset({"query", "querystring"})
+
+
 class QuerySource(Protocol):
     """Part of a view's query string: whatever can say which parameters it takes under these names."""
 
@@ -27,10 +30,15 @@ class QuerySource(Protocol):
 
 @dataclass(frozen=True)
 class ViewRecord:
-    """One view and method; `query` holds the parameters it takes, None when it declares none."""
+    """One view and method.
+
+    `query` holds the parameters it takes, None when it declares none; `media_types` what it may answer in beside what
+    its `@blp.response` says.
+    """
 
     format: Format
-    query: frozenset[str] | None
+    query: frozenset[str] | None = None
+    media_types: frozenset[str] = frozenset()
 
 
 class ViewTable:
@@ -53,20 +61,24 @@ class ViewTable:
 
     def _find(self, endpoint: str | None, method: str) -> ViewRecord:
         if endpoint is None:
-            return ViewRecord(self._outermost, None)
+            return ViewRecord(self._outermost)
         found = format_of(endpoint, self._app.blueprints, self._outermost)
         blueprint = self._app.blueprints.get(endpoint.rpartition(".")[0])
+        key = (endpoint.rpartition(".")[2], "GET" if method == "HEAD" else method)
         sources: Mapping[tuple[str, str], list[Any]] = getattr(blueprint, "query_sources", {})
-        local = endpoint.rpartition(".")[2]
-        declared = sources.get((local, "GET" if method == "HEAD" else method))
-        if not declared:
-            return ViewRecord(found, None)
-        names = (names_in(source, found.parameters) for source in declared)
-        return ViewRecord(found, frozenset().union(*names))
+        media_types: Mapping[tuple[str, str], frozenset[str]] = getattr(blueprint, "media_types", {})
+        names = [names_in(source, found.parameters) for source in sources.get(key, ())]
+        return ViewRecord(
+            found,
+            query=frozenset().union(*names) if names else None,
+            media_types=media_types.get(key, frozenset()),
+        )
 
 
 def names_in(source: Any, parameters: Parameters) -> set[str]:
-    """The wire names in a marshmallow schema (class or instance), a dict of fields, or a `QuerySource`."""
+    """The wire names in a marshmallow schema (class or instance), a dict of fields, a set, or a `QuerySource`."""
+    if isinstance(source, (set, frozenset)):
+        return set(source)
     if hasattr(source, "parameter_names"):
         found: set[str] = source.parameter_names(parameters)
         return found

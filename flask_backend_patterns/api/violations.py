@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import Schema, fields, missing, validate
+from marshmallow import Schema, ValidationError, fields, missing, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +32,11 @@ KINDS = frozenset(
         *("too_small", "too_large", "not_allowed", "format", "not_equal"),
     }
 )
+_OUT_OF_BOUNDS = "out_of_bounds"  # until it is known on which side
 _FIELD_KINDS = {"required": "required", "null": "null", "unknown": "unknown"}
 UNKNOWN_PARAMETER = "Unknown parameter."
-_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+REPEATED = "Give it once."
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 def annotate(
@@ -48,15 +50,13 @@ def annotate(
         return {"kind": kind}
     return {
         "kind": kind,
-        "message": text.format_map(_Known(known, input=value, field=path[-1] if path else "")),
+        "message": _filled(text, {**known, "input": value, "field": path[-1] if path else ""}),
     }
 
 
-class _Known(dict[str, Any]):
-    """What a text may refer to; anything else stays as it is written."""
-
-    def __missing__(self, key: str) -> str:
-        return "{" + key + "}"
+def _filled(text: str, known: Mapping[str, Any]) -> str:
+    """`text` with what its `{names}` stand for; anything else stays as it is written."""
+    return _PLACEHOLDER.sub(lambda found: str(known.get(found[1], found[0])), text)
 
 
 def _find(schema: Any, data: Any, path: Sequence[str]) -> tuple[Any, Any]:
@@ -99,10 +99,13 @@ def _item(data: Any, index: str) -> Any:
 
 
 def _kind(field: Any, value: Any, message: str) -> tuple[str, Mapping[str, Any]]:
-    for kind, template, known in _templates(field, value):
+    if message == REPEATED:
+        return "repeated", {}
+    for kind, template, validator in _templates(field):
         if _made_by(template, message):
-            is_blank = value == "" and kind in {"too_short", "invalid", "wrong_length", "format"}
-            return ("blank" if is_blank else kind), known
+            found = _side(validator, field, value) if kind == _OUT_OF_BOUNDS else kind
+            is_blank = value == "" and found in {"too_short", "invalid", "wrong_length", "format"}
+            return ("blank" if is_blank else found), getattr(validator, "__dict__", {})
     return ("blank" if value == "" else "invalid"), {}
 
 
@@ -115,15 +118,15 @@ def _kind_beside(schema: Schema, message: str) -> str:
     )
 
 
-def _templates(field: Any, value: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """(kind, template, what the template may name) of every message that the field can give."""
+def _templates(field: Any) -> Iterator[tuple[str, str, Any]]:
+    """(kind, template, validator) of every message that the field can give."""
     otherwise = "format" if isinstance(field, (fields.Email, fields.Url)) else "invalid"
     for key, template in getattr(field, "error_messages", {}).items():
-        yield _FIELD_KINDS.get(key, otherwise), str(template), {}
+        yield _FIELD_KINDS.get(key, otherwise), str(template), None
     for validator in _flat(getattr(field, "validators", ())):
         own = getattr(validator, "error", None)
-        for kind, template in _of_validator(validator, value):
-            yield kind, str(own or template), vars(validator) if hasattr(validator, "__dict__") else {}
+        for kind, template in _of_validator(validator):
+            yield kind, str(own or template), validator
 
 
 def _flat(validators: Sequence[Any]) -> Iterator[Any]:
@@ -134,10 +137,9 @@ def _flat(validators: Sequence[Any]) -> Iterator[Any]:
             yield validator
 
 
-def _of_validator(validator: Any, value: Any) -> list[tuple[str, str]]:
+def _of_validator(validator: Any) -> list[tuple[str, str]]:
     if isinstance(validator, (validate.Length, validate.Range)):
-        kind = _side(validator, value)
-        texts = [(kind, getattr(validator, name)) for name in ("message_min", "message_max", "message_all")]
+        texts = [(_OUT_OF_BOUNDS, getattr(validator, f"message_{name}")) for name in ("min", "max", "all")]
         equal = getattr(validator, "message_equal", None)
         return [*texts, ("wrong_length", equal)] if equal else texts
     if isinstance(
@@ -151,26 +153,25 @@ def _of_validator(validator: Any, value: Any) -> list[tuple[str, str]]:
     return [("invalid", getattr(validator, "default_message", ""))]
 
 
-def _side(validator: validate.Length | validate.Range, value: Any) -> str:
+def _side(validator: validate.Length | validate.Range, field: Any, value: Any) -> str:
     """On which side of its bounds the value is; both sides may share a text."""
     is_length = isinstance(validator, validate.Length)
     if getattr(validator, "equal", None) is not None:
         return "wrong_length"
-    size = len(value) if is_length and hasattr(value, "__len__") else _number(value)
     low = validator.min
-    is_below = low is not None and size is not None and (size < low or (size == low and not is_length))
-    if low is not None and (is_below or validator.max is None):
+    if low is not None and (validator.max is None or _is_below(low, field, value, is_length=is_length)):
         return "too_short" if is_length else "too_small"
     return "too_long" if is_length else "too_large"
 
 
-def _number(value: Any) -> float | None:
+def _is_below(low: Any, field: Any, value: Any, *, is_length: bool) -> bool:
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
+        seen = field._deserialize(value, None, None)  # noqa: SLF001 - what the validator saw: a date, not its text
+        return bool(len(seen) < low if is_length else seen <= low)
+    except (ValidationError, TypeError, ValueError):  # another rule with the same text
+        return False
 
 
 def _made_by(template: str, message: str) -> bool:
-    pattern = ".*".join(re.escape(part) for part in _PLACEHOLDER.split(template))
+    pattern = ".*".join(re.escape(part) for part in _PLACEHOLDER.split(template)[::2])
     return bool(template) and re.fullmatch(pattern, message, re.DOTALL) is not None

@@ -16,6 +16,7 @@ from werkzeug.test import create_environ
 from flask_backend_patterns import BackendPatterns, Blueprint, ForbiddenError, SetupError
 from flask_backend_patterns.declarations import Declaration, Phase
 from flask_backend_patterns.guard import declarations_of, declare
+from flask_backend_patterns.observability.events import event_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -569,3 +570,69 @@ def test_declared_statuses_are_in_the_document(recorder):
     assert {"430", "450", "default"} <= set(paths["/c"]["get"]["responses"])
     recorder.refuse = "auth"
     assert recorder.app.test_client().get("/c").status_code == 403
+
+
+def test_a_declaration_above_the_route_of_our_blueprint_is_refused():
+    """There it would enforce nothing: said when the module is imported, for functions of every kind."""
+    blueprint = Blueprint("late", "late")
+
+    def view():
+        return "x"
+
+    async def async_view():
+        return "x"
+
+    for number, function in enumerate((view, async_view, declare(Authorize(name="a"))(lambda: "x"))):
+        blueprint.route(f"/{number}", endpoint=f"e{number}")(function)
+        with pytest.raises(SetupError, match="above the route"):
+            declare(Authenticate(name="b"))(function)
+    wrapped = functools.wraps(view)(lambda: view())  # noqa: PLW0108 - a function of its own
+    assert declarations_of(
+        declare(Authenticate(name="b"))(wrapped)
+    )  # another function, which may get a route
+
+
+@pytest.mark.parametrize("inner", [False, True], ids=["bare", "over-another"])
+def test_a_declaration_above_a_plain_route_is_in_the_log(inner, caplog):
+    """Flask's own routes are made before we can tell; the first request says which endpoint lacks what."""
+    recorder = Recorder()
+
+    def view():
+        return "x"
+
+    fine = recorder.app.get("/fine")(declare(Authorize(name="c"))(lambda: "fine"))
+    routed = recorder.app.get("/x")(declare(Authorize(name="a"))(view) if inner else view)
+    late = declare(Authenticate(name="b"))(routed)
+    for _ in range(2):
+        assert recorder.get().data == b"x"
+    (bypassed,) = [
+        event for event in map(event_of, caplog.records) if event["event"] == "declaration_bypassed"
+    ]
+    assert (bypassed["endpoint"], bypassed["declarations"]) == ("view", ["NoteAuthentication"])
+    assert late is not routed
+    assert fine
+
+
+def test_views_whose_declarations_are_met_are_not_in_the_log(caplog):
+    """Stacked decorators, classes and routes of blueprints are all as they should be."""
+    recorder = Recorder()
+    blueprint = Blueprint("fine", "fine")
+    kept = []
+
+    @blueprint.get("/x")
+    @declare(Authenticate(name="a"))
+    @declare(Authorize(name="b"))
+    def view():
+        return "x"
+
+    @declare(Authenticate(name="c"))
+    class Things(MethodView):
+        @declare(Authorize(name="d"))
+        def get(self):
+            return "y"
+
+    kept += [view, Things]
+    blueprint.add_url_rule("/y", view_func=Things.as_view("things"), endpoint="things")
+    recorder.app.register_blueprint(blueprint)
+    assert recorder.get().data == b"x"
+    assert "declaration_bypassed" not in caplog.text

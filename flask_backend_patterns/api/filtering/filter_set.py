@@ -62,7 +62,9 @@ class Filter:
                 f"Filter(operators={self.operators!r}): expected some of {' '.join(OPERATORS)}, separated by spaces."
             )
         if not all(hasattr(join, "property") for join in self.joins):
-            raise SetupError(f"Filter(join={self.join!r}): expected a relationship, such as Order.user, or several.")
+            raise SetupError(
+                f"Filter(join={self.join!r}): expected a relationship, such as Order.user, or several."
+            )
         self._check_types()
 
     @property

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, request
 
+from ..._synchronous import call_synchronously
+from ..caller import default_caller
 from ..responses import finished
 from .declaration import METHODS, Idempotent
 from .protocols import Entry
@@ -32,7 +34,7 @@ class Enforcement:
         self,
         settings: IdempotencySettings,
         store_called: Callable[[str], IdempotencyStore],
-        caller: Callable[[], str],
+        caller: Callable[[], Any],
     ) -> None:
         self._settings = settings
         self._store_called = store_called
@@ -48,7 +50,7 @@ class Enforcement:
                 raise missing_key()
             return None
         entry = Entry(
-            key_hash=scoped_key(request, self._caller(), key),
+            key_hash=scoped_key(request, app=current_app.name, caller=self._name_caller(), key=key),
             fingerprint=fingerprint(request),
             ttl_seconds=declaration.ttl_seconds or self._settings.ttl_seconds,
         )
@@ -57,6 +59,11 @@ class Enforcement:
             return replay(found)
         with closing(found) as attempt, _marked_as_running():
             return (yield from self._run(attempt))
+
+    def _name_caller(self) -> str:
+        """What the app says, a string or an id; who has no name there is told apart as if nobody had."""
+        name = self._caller()
+        return default_caller() if name is None or name == "" else str(name)
 
     def _run(self, attempt: Attempt) -> Generator[None, Any, Response]:
         error: Exception | None = None
@@ -68,7 +75,7 @@ class Enforcement:
         except Exception as raised:  # noqa: BLE001 - answered as Flask would, which raises what nobody foresaw
             error = raised
             attempt.undo()
-            response = current_app.make_response(current_app.handle_user_exception(error))
+            response = current_app.make_response(call_synchronously(current_app.handle_user_exception, error))
             result = self._result_of(response, error)
         if result is not None:
             attempt.complete(result)

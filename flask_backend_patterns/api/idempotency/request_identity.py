@@ -37,11 +37,12 @@ def read_key(request: Request) -> str | None:
     return key
 
 
-def scoped_key(request: Request, caller: str, key: str) -> str:
-    """The key within its caller, method, route and path, as 64 hexadecimal digits."""
+def scoped_key(request: Request, *, app: str, caller: str, key: str) -> str:
+    """The key within app (several may share a store), caller, method, route and path, as 64 hexadecimal digits."""
     rule = request.url_rule
     arguments = sorted((name, str(value)) for name, value in (request.view_args or {}).items())
     scope = [
+        app,
         caller,
         request.method,
         (rule.subdomain or rule.host or "", rule.rule) if rule else None,
@@ -61,7 +62,6 @@ def fingerprint(request: Request) -> str:
     digest = hashlib.sha256(json.dumps([*head, request.mimetype]).encode())
     if _was_parsed_unread(request):
         _add_form(digest, request)
-        return digest.hexdigest()
     body = request.get_data(cache=True)
     boundary = request.mimetype_params.get("boundary")
     if boundary and request.mimetype.startswith("multipart/"):
@@ -71,7 +71,7 @@ def fingerprint(request: Request) -> str:
 
 
 def _was_parsed_unread(request: Request) -> bool:
-    """Whether code before us had the form parsed from the stream, which leaves no bytes to read."""
+    """Whether code before us had the form parsed from the stream, which leaves no bytes of a form to read."""
     return "form" in vars(request) and getattr(request, "_cached_data", None) is None
 
 

@@ -114,7 +114,9 @@ def require_in_from(clause: Any, statement: Select[Any], remedy: str) -> None:
     tables = set(getattr(clause, "_from_objects", ()))
     if not tables:
         return
-    of_entities = {table for entity in entities_of(statement) for table in _tables(inspect(entity).selectable)}
+    of_entities = {
+        table for entity in entities_of(statement) for table in _tables(inspect(entity).selectable)
+    }
     if tables <= of_entities:  # nearly always, and the other look is slow
         return
     if not all(is_in_from(table, statement) for table in tables):

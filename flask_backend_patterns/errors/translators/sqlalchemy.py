@@ -31,20 +31,16 @@ def translate(error: Exception) -> AppError | None:
         return ConflictError("The resource was changed by somebody else; read it again and retry.")
     if isinstance(error, exc.IntegrityError):
         return _violated_key(error)
-    if isinstance(error, exc.OperationalError) and _is_wrong_statement(error):
-        return None
-    if isinstance(
-        error, (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.DisconnectionError)
-    ):
-        return DatabaseError()
-    if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
-        return DatabaseError()
-    return None
+    return DatabaseError() if _is_away(error) else None
 
 
-def _is_wrong_statement(error: exc.OperationalError) -> bool:
-    """SQLite calls an unknown table or column operational; it does not pass."""
-    return getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR"
+def _is_away(error: Exception) -> bool:
+    """Whether the database cannot be reached or gave up; SQLite calls an unknown table or column operational too."""
+    if isinstance(error, (exc.OperationalError, exc.InterfaceError)):
+        return getattr(error.orig, "sqlite_errorname", None) != "SQLITE_ERROR"
+    if isinstance(error, (exc.TimeoutError, exc.DisconnectionError)):
+        return True
+    return isinstance(error, exc.DBAPIError) and error.connection_invalidated
 
 
 def _violated_key(error: exc.IntegrityError) -> ConflictError | None:

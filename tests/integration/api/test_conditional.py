@@ -16,8 +16,9 @@ from flask_sqlalchemy import SQLAlchemy
 from marshmallow import Schema, fields
 from sqlalchemy import Integer, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm.exc import StaleDataError
 
-from flask_backend_patterns import BackendPatterns, Blueprint, SetupError
+from flask_backend_patterns import BackendPatterns, Blueprint, NotFoundError, SetupError, matched_version
 from flask_backend_patterns.api import conditional
 from flask_backend_patterns.api.conditional import etag_of
 
@@ -176,6 +177,8 @@ def test_on_every_kind_of_view(register):
         ("*", 304),
         ('"1:gzip"', 304),
         ('"1:br"', 304),
+        ('"1:zstd"', 304),
+        ('"1:deflate"', 304),
         ('"0"', 200),
         ('"1:other"', 200),
         ("1", 304),
@@ -201,7 +204,10 @@ def test_none_match_is_compared_weakly(header, status):
         ({"If-Match": '"2"'}, 412),
         ({"If-None-Match": "*"}, 412),
         ({"If-None-Match": '"1"'}, 412),
+        ({"If-None-Match": 'W/"1"'}, 412),
         ({"If-None-Match": '"2"'}, 200),
+        ({"If-Match": '"'}, 412),
+        ({"If-Match": ""}, 412),
         ({}, 428),
     ],
 )
@@ -220,6 +226,97 @@ def test_match_can_be_left_to_the_client():
     client = make_app(lambda app: on_functions(app, store, declared)).test_client()
     assert client.put("/1").status_code == 200
     assert client.put("/1", headers={"If-Match": '"1"'}).status_code == 412
+
+
+@pytest.mark.parametrize("header", ['"', "", 'W/"1"', '"1" "2"'])
+def test_what_is_no_tag_is_no_leave_to_overwrite(header):
+    """Also where `If-Match` may be missing: who sent one did not mean to overwrite whatever is there."""
+    store = Store()
+    declared = conditional("version", current=store.version, required=False)
+    client = make_app(lambda app: on_functions(app, store, declared)).test_client()
+    assert client.put("/1", headers={"If-Match": header}).status_code == 412
+    assert store.docs[1].version == 1
+
+
+@pytest.mark.parametrize("header", ['"3"', "*"])
+@pytest.mark.parametrize(("method", "status"), [("PUT", 412), ("PATCH", 404), ("DELETE", 404)])
+def test_what_is_not_there_matches_nothing(method, status, header):
+    """RFC 9110, 13: a change of what somebody has deleted makes nothing anew; `If-None-Match: *` may make it.
+
+    Where the answer without the condition would be a 404, it is one.
+    """
+    called = []
+    declared = conditional(current=lambda doc_id: None, required=False)
+
+    def register(app):
+        view = declared(lambda doc_id: (called.append(doc_id), ("", 204))[1])
+        app.add_url_rule("/<int:doc_id>", "view", view, methods=["PUT", "PATCH", "DELETE"])
+
+    client = make_app(register).test_client()
+    assert client.open("/1", method=method, headers={"If-Match": header}).status_code == status
+    assert called == []
+    assert client.open("/1", method=method, headers={"If-None-Match": "*"}).status_code == 204
+
+
+@pytest.mark.parametrize("version", ["version", None])
+@pytest.mark.parametrize("form", [lambda doc: doc, lambda doc: (doc, 200), lambda doc: (doc, {"X-A": "b"})])
+def test_the_tag_that_a_plain_view_gives_is_good_for_a_change(form, version):
+    """By a version in the dict it returns; without one it is what `current` gives, not a hash that matches nothing."""
+    versions = {1: 3}
+
+    def change(doc_id):
+        versions[doc_id] += 1
+        return form({"version": versions[doc_id]})
+
+    def register(app):
+        declared = conditional(version, current=lambda doc_id: versions[doc_id])
+        app.add_url_rule(
+            "/<int:doc_id>", "read", declared(lambda doc_id: form({"version": versions[doc_id]}))
+        )
+        app.add_url_rule("/<int:doc_id>", "change", declared(change), methods=["PUT"])
+
+    client = make_app(register).test_client()
+    tag = client.get("/1").headers["ETag"]
+    assert tag == '"3"'
+    assert client.get("/1", headers={"If-None-Match": tag}).status_code == 304
+    changed = client.put("/1", headers={"If-Match": tag})
+    assert (changed.status_code, changed.headers.get("ETag")) == (200, '"4"' if version else None)
+    assert client.put("/1", headers={"If-Match": tag}).status_code == 412
+
+
+def test_a_tag_that_nothing_would_match_is_not_sent():
+    """No version (NULL), a part of a body, and a response whose version cannot be known beside `current`."""
+
+    def register(app):
+        blueprint = Blueprint("docs", "docs")
+        blueprint.get("/null")(
+            conditional("text")(blueprint.response(200, Doc)(lambda: SimpleNamespace(id=1, text=None)))
+        )
+        app.register_blueprint(blueprint)
+        app.add_url_rule(
+            "/part", "part", conditional()(lambda: ("pa", 206, {"Content-Range": "bytes 0-1/4"}))
+        )
+        made = conditional("version", current=lambda: 3)(lambda: Response("made"))
+        app.add_url_rule("/made", "made", made)
+
+    client = make_app(register).test_client()
+    for path in ("/null", "/part", "/made"):
+        answer = client.get(path)
+        assert (answer.status_code < 300, answer.headers.get("ETag")) == (True, None), path
+
+
+def test_the_known_tag_is_asked_for_before_the_view():
+    """A change between the two makes the tag older than the body, never newer: no lost update."""
+    versions = {1: 3}
+
+    def register(app):
+        def view(doc_id):
+            versions[doc_id] += 1
+            return {}
+
+        app.add_url_rule("/<int:doc_id>", "view", conditional(current=lambda doc_id: versions[doc_id])(view))
+
+    assert make_app(register).test_client().get("/1").headers["ETag"] == '"3"'
 
 
 def test_without_a_version_the_body_is_hashed():
@@ -264,6 +361,49 @@ def test_current_may_be_async_and_take_only_some_arguments():
         client.get("/b/1", headers={"If-None-Match": '"5"'})
 
 
+def test_current_may_have_parameters_that_are_not_in_the_path():
+    """Those with a default: a partial, a lambda that keeps a value; one that the path has too gets the path's."""
+
+    def version(doc_id, store):
+        return store[doc_id]
+
+    currents = [
+        functools.partial(version, store={1: 3}),
+        lambda doc_id, store={1: 3}: store[doc_id],
+        lambda doc_id=2: {1: 3}[doc_id],
+        lambda **path: {1: 3}[path["doc_id"]],
+    ]
+
+    def register(app):
+        for number, current in enumerate(currents):
+            app.add_url_rule(
+                f"/{number}/<int:doc_id>", str(number), conditional(current=current)(lambda doc_id: "x")
+            )
+
+    app = make_app(register)
+    app.testing = True
+    for number in range(len(currents)):
+        answer = app.test_client().get(f"/{number}/1", headers={"If-None-Match": '"3"'})
+        assert answer.status_code == 304
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_async_view_and_async_current(fails):
+    """The view's thread runs an event loop already when `current` is asked; what that raises is answered as always."""
+
+    async def current(doc_id):
+        if fails:
+            raise NotFoundError
+        return doc_id
+
+    async def view(doc_id):
+        return {"doc": doc_id}
+
+    app = make_app(lambda app: app.add_url_rule("/<int:doc_id>", "view", conditional(current=current)(view)))
+    answer = app.test_client().get("/7", headers={"If-None-Match": '"7"'})
+    assert answer.status_code == (404 if fails else 304)
+
+
 def test_on_plain_flask_views():
     """A view that returns text, on a blueprint of Flask's."""
 
@@ -300,19 +440,37 @@ def test_the_views_own_tag_and_other_statuses_are_left_alone():
 
 
 def test_what_a_304_repeats():
-    """The headers that a cache keeps, and none that describe a body."""
+    """All headers but those that describe a body; and what the view wants done at the end is done."""
+    closed = []
+    kept = {"Cache-Control": "max-age=3", "Vary": "X", "Access-Control-Allow-Origin": "*", "Expires": "0"}
 
     def register(app):
         def view():
-            return "text", 200, {"Cache-Control": "max-age=3", "Vary": "X", "X-Other": "1"}
+            response = app.make_response(("text", 200, {**kept, "Content-Language": "en"}))
+            response.call_on_close(lambda: closed.append(1))
+            return response
 
         app.add_url_rule("/", "view", conditional()(view))
 
     client = make_app(register, BACKEND_SECURITY_ENABLED=False).test_client()
     tag = client.get("/").headers["ETag"]
+    closed.clear()
     answer = client.get("/", headers={"If-None-Match": tag})
-    assert (answer.headers["Cache-Control"], answer.headers["Vary"]) == ("max-age=3", "X")
-    assert not {"X-Other", "Content-Type", "Content-Length"} & set(answer.headers.keys())
+    answer.close()
+    assert kept.items() <= dict(answer.headers).items()
+    assert not {"Content-Language", "Content-Type", "Content-Length"} & set(answer.headers.keys())
+    assert (answer.status_code, closed) == (304, [1])
+
+
+def test_a_weak_tag_of_the_views_own_stays_weak():
+    """Also on the 304."""
+
+    def register(app):
+        app.add_url_rule("/", "view", conditional()(lambda: ("text", {"ETag": 'W/"mine"'})))
+
+    client = make_app(register).test_client()
+    answer = client.get("/", headers={"If-None-Match": 'W/"mine"'})
+    assert (answer.status_code, answer.headers["ETag"]) == (304, 'W/"mine"')
 
 
 def test_compression_and_tags_agree():
@@ -351,8 +509,58 @@ def test_compression_and_tags_agree():
 def test_every_version_makes_a_valid_tag(version):
     """RFC 9110, 8.8.3, and different versions make different tags."""
     tag = etag_of(version)
+    assert re.fullmatch(r"[0-9a-f]{32}", etag_of(version, "salt"))
     assert re.fullmatch(r"[!#-~]{1,64}", tag)
     assert etag_of(version) == tag != etag_of(f"{version!r}?")
+
+
+def test_a_version_that_ends_like_a_coding_is_not_taken_for_one():
+    """`3:gzip` is the tag of version `3` compressed, so the version `3:gzip` has another one."""
+    assert etag_of("3:gzip") not in ("3", "3:gzip")
+
+
+@pytest.mark.parametrize("version", [3, "3", datetime(2026, 1, 2, tzinfo=UTC)])
+def test_the_matched_version_is_what_current_gave(version):
+    """Fit for a WHERE, not as text; None where nothing was compared."""
+    found = []
+    declared = conditional(current=lambda: version, required=False)
+
+    def register(app):
+        view = declared(lambda: (found.append(matched_version()), ("", 204))[1])
+        app.add_url_rule("/", "view", view, methods=["PUT"])
+
+    client = make_app(register).test_client()
+    client.put("/", headers={"If-Match": f'"{etag_of(version)}"'})
+    client.put("/")
+    assert found == [version, None]
+
+
+def test_only_a_success_has_a_tag_and_only_a_200_becomes_a_304():
+    """A redirect's body is no version of the resource, and an error stays one, whatever tag it has."""
+
+    def register(app):
+        declared = conditional("version")
+        app.add_url_rule("/moved", "moved", declared(lambda: ({"version": 3}, 302)))
+        app.add_url_rule("/gone", "gone", declared(lambda: ("gone", 410, {"ETag": '"3"'})))
+
+    client = make_app(register).test_client()
+    assert "ETag" not in client.get("/moved").headers
+    assert client.get("/gone", headers={"If-None-Match": '"3"'}).status_code == 410
+
+
+@pytest.mark.parametrize(("method", "status"), [("PUT", 412), ("POST", 409), ("GET", 409)])
+def test_stale_data_is_a_412_only_where_if_match_counts(method, status):
+    """A POST compares nothing, so its conflict is one."""
+
+    def stale():
+        raise StaleDataError
+
+    def register(app):
+        view = conditional(current=lambda: 3)(stale)
+        app.add_url_rule("/", "view", view, methods=["GET", "PUT", "POST"])
+
+    app = make_app(register, BACKEND_API_PREFIXES=["/"])
+    assert app.test_client().open("/", method=method, headers={"If-Match": '"3"'}).status_code == status
 
 
 def test_a_new_salt_makes_all_tags_new():

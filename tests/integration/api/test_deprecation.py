@@ -12,6 +12,7 @@ from flask.views import MethodView
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.datastructures import Headers
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.routing import Rule
 
 from flask_backend_patterns import BackendPatterns
 from flask_backend_patterns._boundary import RequestBoundary
@@ -295,7 +296,25 @@ def test_callers_are_bounded():
     assert max(len(caller) for _, _, caller in counts) == 100
 
 
-@pytest.mark.parametrize("name", ["\ud800", "a\nb\x00", 7, None, ""])
+def test_methods_that_clients_make_up_are_no_labels():
+    """A rule without methods takes any; however many are sent, the metric and what is remembered stay bounded."""
+    app = make_app(caller_from_g)
+    app.url_map.add(Rule("/any", endpoint="any"))
+    app.view_functions["any"] = deprecated(**OLD)(lambda: "any")
+    for number in range(5):
+        assert app.test_client().open("/any", method=f"X{number}").headers["Deprecation"]
+    assert counted(app.test_client()) == {("OTHER", "/any", "nobody"): 5}
+
+
+@pytest.mark.parametrize("nobody", [None, ""])
+def test_a_caller_without_a_name_is_unknown(nobody):
+    """As `BACKEND_API_CALLER` says where nobody is logged in."""
+    client = make_app(lambda: nobody).test_client()
+    client.get("/ok")
+    assert counted(client) == {("GET", "/ok", "unknown"): 1}
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\nb\x00", 7, 0])
 def test_a_callers_name_cannot_spoil_the_metrics(name):
     """A lone surrogate, as JSON may bring, line ends and what is no text: the scrape is answered."""
     client = make_app(lambda: name).test_client()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import flask_smorest
 import pytest
 from flask import Flask
 from flask.views import MethodView
@@ -55,7 +56,7 @@ def create(blueprint):
     @idempotent()
     @blueprint.arguments(Thing, example={"name": "a"})
     @blueprint.arguments(Query, location="querystring")
-    @blueprint.response(201, Thing, location=lambda _: "/x", example={"name": "b"})
+    @blueprint.response(201, Thing, location=lambda _: "/x", example={"name": "b"}, headers={"X-Made": {}})
     @blueprint.alt_response(409, description="It is there already.")
     @blueprint.alt_response(418, schema=Thing, description="A pot.")
     def create(body, query, thing_id):
@@ -90,7 +91,8 @@ def test_everything_else_that_declarations_say_is_there():
     places = {parameter["name"]: parameter["in"] for parameter in operation["parameters"]}
     assert places == {"q": "query", "X-Coin": "header", "Idempotency-Key": "header"}
     made = operation["responses"]["201"]
-    assert set(made["headers"]) == {"Location", "X-Change", "Idempotency-Replayed"}
+    assert set(made["headers"]) == {"Location", "X-Made", "X-Change", "Idempotency-Replayed"}
+    assert "headers" not in operation["responses"]["418"]
     assert made["content"]["application/json"]["example"] == {"data": {"name": "b"}}
     assert operation["requestBody"]["content"]["application/json"]["example"] == {"name": "a"}
 
@@ -182,3 +184,133 @@ def test_one_blueprint_under_two_names_has_two_documents():
         ids.add(operation["operationId"])
         keys.add(*operation["responses"]["201"]["content"]["application/json"]["schema"]["properties"])
     assert (ids, keys) == ({"first_create", "second_create"}, {"data", "thing"})
+
+
+def operations(app_document):
+    """(path, method) -> operation."""
+    return {
+        (path, method): operation
+        for path, methods in app_document["paths"].items()
+        for method, operation in methods.items()
+        if isinstance(operation, dict)
+    }
+
+
+def test_every_operation_has_a_name_of_its_own():
+    """Also the methods of one function, and a blueprint that is nested twice."""
+
+    def register(blueprint):
+        inner = Blueprint("inner", "inner")
+
+        @inner.route("/", methods=["GET", "POST"])
+        @inner.response(200, Thing)
+        def both():
+            """Both."""
+
+        blueprint.register_blueprint(inner, name="one", url_prefix="/one")
+        blueprint.register_blueprint(inner, name="two", url_prefix="/two")
+
+    found = operations(document(register))
+    assert {operation["operationId"] for operation in found.values()} == {
+        "things_one_both_get",
+        "things_one_both_post",
+        "things_two_both_get",
+        "things_two_both_post",
+    }
+    assert all(
+        operation["responses"]["200"]["content"]["application/json"]["schema"]["required"] == ["data"]
+        for operation in found.values()
+    )
+
+
+def test_a_blueprint_of_flask_smorest_may_be_nested_in_ours():
+    """It keeps its own format, in its answers and in the document."""
+
+    def register(blueprint):
+        inner = flask_smorest.Blueprint("inner", "inner")
+
+        @inner.get("/inner")
+        @inner.response(200, Thing)
+        def one():
+            """One."""
+
+        blueprint.register_blueprint(inner)
+
+    operation = document(register)["paths"]["/things/inner"]["get"]
+    assert operation["responses"]["200"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/Thing"
+    }
+    assert operation["responses"]["default"]["content"] == ENVELOPED
+
+
+def test_responses_named_in_the_components_stay_references():
+    """Those of the user; flask-smorest's names for errors become ours, since ours are answered."""
+    app = Flask("documented")
+    app.config.update(API_TITLE="t", API_VERSION="1", OPENAPI_VERSION="3.1.0")
+    BackendPatterns().init_app(app)
+    api = Api(app)
+    api.DEFAULT_ERROR_RESPONSE_NAME = None
+    api.spec.components.response("Gone", {"description": "It was here."})
+    blueprint = Blueprint("things", "things")
+
+    @blueprint.get("/")
+    @blueprint.response(200, Thing)
+    @blueprint.alt_response(200, "Gone")
+    @blueprint.alt_response(404, "Gone")
+    @blueprint.alt_response(403, "FORBIDDEN")
+    @blueprint.alt_response("default", description="Mine.")
+    def one():
+        """One."""
+
+    api.register_blueprint(blueprint)
+    responses = api.spec.to_dict()["paths"]["/"]["get"]["responses"]
+    reference = {"$ref": "#/components/responses/Gone"}
+    assert (responses["200"], responses["404"]) == (reference, reference)
+    assert responses["403"]["content"] == ENVELOPED
+    assert responses["default"]["description"] == "Mine."
+
+
+def test_examples_and_other_kinds_of_json_are_documented_as_they_are_sent():
+    """Below the key of a list where it is one; `application/hal+json` in the envelope, CSV without."""
+
+    def register(blueprint):
+        @blueprint.get("/all")
+        @blueprint.response(200, Thing(many=True), example=[{"name": "a"}])
+        def everything():
+            """All."""
+
+        @blueprint.get("/hal")
+        @blueprint.response(200, Thing, content_type="application/hal+json")
+        def hal():
+            """HAL."""
+
+        @blueprint.get("/csv")
+        @blueprint.response(200, {"type": "string"}, content_type="text/csv")
+        def table():
+            """CSV."""
+
+    paths = document(register, blueprint_options={"format": Format(list_key="things")})["paths"]
+    found = {
+        path: paths[f"/things/{path}"]["get"]["responses"]["200"]["content"] for path in ("all", "hal", "csv")
+    }
+    assert found["all"]["application/json"]["example"] == {"things": [{"name": "a"}]}
+    assert found["hal"]["application/hal+json"]["schema"]["required"] == ["data"]
+    assert found["csv"] == {"text/csv": {"schema": {"type": "string"}}}
+
+
+def test_decorating_a_view_again_changes_nothing_about_the_first():
+    """One function may stand behind two routes with different input."""
+
+    def register(blueprint):
+        def view(*_, **__):
+            """Shared."""
+
+        plain = blueprint.response(200, Thing)(view)
+        blueprint.add_url_rule("/plain", "plain", plain)
+        blueprint.add_url_rule("/query", "query", blueprint.arguments(Query, location="query")(plain))
+        blueprint.add_url_rule("/late", "late", plain)
+
+    paths = document(register)["paths"]
+    assert [parameter["name"] for parameter in paths["/things/query"]["get"]["parameters"]] == ["q"]
+    assert "parameters" not in paths["/things/plain"]["get"]
+    assert "parameters" not in paths["/things/late"]["get"]

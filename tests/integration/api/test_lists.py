@@ -191,6 +191,26 @@ def test_a_cursor_of_another_route_filter_sort_or_secret_is_forged():
     assert status(make_app(on_functions, BACKEND_API_CURSOR_SECRET="u" * 32)) == 400
 
 
+def test_a_cursor_is_bound_to_the_path_it_came_from():
+    """That of one owner's list is none for another's."""
+
+    def register(app):
+        blueprint = Blueprint("owned", "owned")
+
+        @blueprint.get("/<owner>/numbers")
+        @blueprint.response(200, Number)
+        @blueprint.paginate(BY_CURSOR)
+        def feed(owner):
+            return NUMBERS
+
+        app.register_blueprint(blueprint)
+
+    client = make_app(register).test_client()
+    cursor = client.get("/a/numbers").json["meta"]["nextCursor"]
+    assert client.get(f"/a/numbers?cursor={cursor}").status_code == 200
+    assert client.get(f"/b/numbers?cursor={cursor}").status_code == 400
+
+
 def test_cursors_without_a_secret_say_what_to_set():
     """They could not be signed."""
     app = make_app(on_functions)
@@ -223,6 +243,7 @@ def test_without_an_envelope_a_page_is_a_bare_list():
     assert answer.json == NUMBERS[:5]
     assert answer.headers["X-Total-Count"] == "7"
     assert 'rel="next"' in answer.headers["Link"]
+    assert "X-Total-Count" not in make_app(on_functions).test_client().get("/numbers/").headers
 
 
 def test_links_keep_the_apps_mount_point_and_unusual_text():
@@ -230,6 +251,8 @@ def test_links_keep_the_apps_mount_point_and_unusual_text():
     client = make_app(on_functions).test_client()
     answer = client.get("/numbers/?name_in=n1,ü x&limit=1", environ_overrides={"SCRIPT_NAME": "/shop"})
     assert '</shop/numbers/?name_in=n1%2C%C3%BC+x&limit=1&page=2>; rel="next"' in answer.headers["Link"]
+    answer = client.get("/numbers/?limit=1", environ_overrides={"SCRIPT_NAME": "/shop/"})
+    assert '</shop/numbers/?limit=1&page=2>; rel="next"' in answer.headers["Link"]
 
 
 def test_paginate_above_response_is_told():
@@ -364,3 +387,46 @@ def test_the_document_follows_the_format():
     assert {"offset", "orderBy"} < {parameter["name"] for parameter in pages["parameters"]}
     page = pages["responses"]["200"]["content"]["application/json"]["schema"]
     assert page["required"] == ["numbers", "numbersCount"]
+
+
+@pytest.mark.parametrize("style", [Page, CursorPage])
+def test_a_style_that_was_not_made_is_told(style):
+    """flask-smorest's own way of writing it, with the class itself, is an error where it is written."""
+    with pytest.raises(SetupError, match=rf"write {style.__name__}\(\)"):
+        Blueprint("numbers", "numbers").paginate(style)
+
+
+def test_a_list_that_nobody_pages_is_told():
+    """A schema for one would dump nothing of it, without a word."""
+
+    def register(app):
+        blueprint = Blueprint("numbers", "numbers")
+        blueprint.add_url_rule("/", "all", blueprint.response(200, Number)(lambda: NUMBERS))
+        app.register_blueprint(blueprint)
+
+    app = make_app(register)
+    app.testing = True
+    with pytest.raises(SetupError, match="many=True"):
+        app.test_client().get("/")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"meta_names": {"totl": "count"}},
+        {"meta_key": None, "meta_names": {"total": "data"}, "data_key": "data"},
+        {"meta_key": "items", "list_key": "items"},
+    ],
+)
+def test_page_fields_that_make_no_sense_are_told(options):
+    """Unknown ones, and those that would stand where the items are."""
+    with pytest.raises(SetupError, match="Format"):
+        Format(**options)
+
+
+def test_the_page_fields_of_a_format_are_those_that_pages_have():
+    """What can be renamed is what both styles document."""
+    from flask_backend_patterns.api.format import META_FIELDS
+
+    found = {*Page().meta_fields(), *Page().meta_fields(Parameters(offset="o")), *CursorPage().meta_fields()}
+    assert found == META_FIELDS

@@ -14,6 +14,7 @@ from flask_backend_patterns import (
     ConflictError,
     ForbiddenError,
     NotFoundError,
+    SetupError,
     ValidationError,
 )
 from flask_backend_patterns.api import Format
@@ -203,3 +204,51 @@ def test_the_document_is_in_the_apis_format():
     assert found["required"] == ["articles"]
     assert paths["post"]["responses"]["422"]["content"] == {"application/json": {"schema": schema}}
     assert "BackendError" not in api.spec.to_dict()["components"]["schemas"]
+
+
+def test_messages_for_kinds_that_do_not_exist_are_told():
+    """A slip of the pen would else never show."""
+    with pytest.raises(SetupError, match="requird is none of blank"):
+        Format(messages={"requird": "x"})
+
+
+def test_braces_in_a_message_are_just_text():
+    """Whatever the text, a client's mistake is a 422."""
+    app = Flask("braces")
+    BackendPatterns().init_app(app)
+    texts = {"required": "{} { {0} {field.__class__} {field}"}
+    blueprint = Blueprint("braces", "braces", format=Format(messages=texts))
+    blueprint.add_url_rule("/", "create", blueprint.arguments(User)(lambda body: body), methods=["POST"])
+    app.register_blueprint(blueprint)
+    answer = app.test_client().post("/", json={})
+    assert answer.status_code == 422
+    assert answer.json["error"]["details"][0]["message"] == "{} { {0} {field.__class__} email"
+
+
+def test_a_repeated_parameter_is_told_in_the_apis_words():
+    """Its kind is `repeated`."""
+    app = Flask("repeated")
+    BackendPatterns().init_app(app)
+    blueprint = Blueprint("repeated", "repeated", format=Format(messages={"repeated": "once, please"}))
+    blueprint.add_url_rule(
+        "/", "find", blueprint.arguments(User(partial=True), location="query")(lambda _: "x")
+    )
+    app.register_blueprint(blueprint)
+    [detail] = app.test_client().get("/?age=20&age=21").json["error"]["details"]
+    assert detail == {"field": "age", "in": "query", "message": "once, please"}
+
+
+def test_the_error_function_of_a_format_goes_before_the_apps_renderer():
+    """What is nearer to the view wins."""
+    app = Flask("nearer")
+    app.config.update(BACKEND_ERRORS_RENDERER=lambda error, context: {"app": error.code})
+    BackendPatterns().init_app(app)
+    for name, options in (("own", {"format": ARTICLE}), ("usual", {})):
+        blueprint = Blueprint(name, name, **options)
+        blueprint.add_url_rule(
+            f"/{name}", "create", blueprint.arguments(User)(lambda _: "x"), methods=["POST"]
+        )
+        app.register_blueprint(blueprint)
+    client = app.test_client()
+    assert client.post("/own", json={"article": {}}).json == {"errors": {"email": ["can't be missing"]}}
+    assert client.post("/usual", json={}).json == {"app": "VALIDATION_ERROR"}

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import ClassVar
+from uuid import UUID
 
 import marshmallow as ma
 import pytest
 from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from flask.views import MethodView
+from flask_smorest import Api
 
-from flask_backend_patterns import BackendPatterns, Blueprint, SetupError
+from flask_backend_patterns import AppError, BackendPatterns, Blueprint, NotFoundError, SetupError
 from flask_backend_patterns.api import Format
 from flask_backend_patterns.api.responses import finished
 from flask_backend_patterns.declarations import Declaration, Phase
@@ -216,6 +218,14 @@ def test_a_response_of_the_views_own_is_sent_as_it_is():
         ("application/xml", 406),
         ("application/json;q=0", 406),
         ("*/*;q=0", 406),
+        ("application/json; charset=utf-8", 200),
+        ("application/json;version=2", 200),
+        ("APPLICATION/JSON", 200),
+        ("application/json;q=0, */*", 406),
+        ("application/*;q=0, application/json", 200),
+        ("application/json;q=x", 200),
+        ("nonsense", 406),
+        ("application/json;version=2;q=0, application/json;q=0.5", 200),
     ],
 )
 def test_a_client_that_takes_no_json_is_told_before_anything_is_done(accept, status):
@@ -374,3 +384,199 @@ def test_without_init_app_the_envelope_is_the_default_one():
     on_function(blueprint)
     app.register_blueprint(blueprint)
     assert app.test_client().get("/things/").json == {"data": {"id": 1, "name": "Ü"}}
+
+
+def test_what_else_a_view_documents_is_negotiated_too():
+    """A view with a CSV beside its JSON takes who takes CSV, wherever the decorators stand."""
+
+    def register(blueprint):
+        above = blueprint.alt_response(200, content_type="text/csv; charset=utf-8", success=True)
+        success, below = blueprint.response(200, Thing), blueprint.alt_response(200, content_type="text/csv")
+        refused = blueprint.alt_response(409, content_type="text/plain")
+        blueprint.add_url_rule("/above", "above", above(success(lambda: Response("a", mimetype="text/csv"))))
+        blueprint.add_url_rule("/below", "below", success(below(lambda: Response("a", mimetype="text/csv"))))
+        blueprint.add_url_rule("/error", "error", success(refused(dict)))
+
+    client = app_with(register).test_client()
+    for path, accept, status in (
+        ("above", "text/csv", 200),
+        ("below", "text/csv", 200),
+        ("below", "text/plain", 406),
+        ("error", "text/plain", 406),
+    ):
+        assert client.get(f"/things/{path}", headers={"Accept": accept}).status_code == status
+
+
+@pytest.mark.parametrize("value", ["a,b", b"a,b"])
+def test_what_is_not_json_is_sent_as_it_is(value):
+    """Text and bytes in the media type that is declared, without an envelope."""
+
+    def register(blueprint):
+        @blueprint.get("/")
+        @blueprint.response(203, content_type="text/csv; charset=utf-8")
+        def table():
+            return value
+
+    answer = app_with(register).test_client().get("/things/")
+    assert (answer.status_code, answer.data, answer.content_type) == (203, b"a,b", "text/csv; charset=utf-8")
+
+
+def test_json_under_another_name_is_called_so():
+    """`application/hal+json` is written as JSON, and sent under its name."""
+
+    def register(blueprint):
+        @blueprint.get("/")
+        @blueprint.response(200, Thing, content_type="application/hal+json")
+        def one():
+            return {"id": 1}
+
+    answer = app_with(register).test_client().get("/things/", headers={"Accept": "application/hal+json"})
+    assert (answer.content_type, answer.json) == ("application/hal+json", {"data": {"id": 1}})
+
+
+def test_headers_of_a_tuple_replace_ours():
+    """One `Location` and one `Content-Type`, those of the view; cookies of a list are all kept."""
+
+    def register(blueprint):
+        @blueprint.post("/")
+        @blueprint.response(201, Thing, location=lambda _: "/a")
+        def create():
+            cookies = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
+            return (
+                {"id": 1},
+                "202 Taken",
+                [("Location", "/b"), ("Content-Type", "application/hal+json"), *cookies],
+            )
+
+    answer = app_with(register).test_client().post("/things/")
+    assert answer.status == "202 Taken"
+    assert answer.headers.getlist("Location") == ["/b"]
+    assert answer.headers.getlist("Content-Type") == ["application/hal+json"]
+    assert answer.headers.getlist("Set-Cookie") == ["a=1", "b=2"]
+
+
+def test_a_provider_with_a_default_of_its_own_is_asked():
+    """Also for what orjson would write by itself."""
+
+    def register(blueprint):
+        @blueprint.get("/")
+        @blueprint.response(200)
+        def value():
+            return {"value": UUID(int=1)}
+
+    app = app_with(register)
+    app.json.default = lambda value: value.hex
+    assert app.test_client().get("/things/").json == {"data": {"value": UUID(int=1).hex}}
+
+
+def test_a_view_may_call_another_view():
+    """Its response, and what is declared on it, comes out as it is."""
+    app = Flask("calling")
+    BackendPatterns(enforcers={Looking: looking}).init_app(app)
+    blueprint = Blueprint("things", "things")
+    inner = declare(Looking())(blueprint.response(200, Thing)(lambda: {"id": 1}))
+
+    @blueprint.get("/")
+    @blueprint.response(200, Thing)
+    def outer():
+        return inner()
+
+    app.register_blueprint(blueprint)
+    app.testing = True
+    answer = app.test_client().get("/")
+    assert (answer.json, "X-Seen" in answer.headers) == ({"data": {"id": 1}}, True)
+
+
+def test_flask_smorests_hook_on_bodies_works():
+    """A subclass that wraps its data itself goes on doing so."""
+
+    class Wrapping(Blueprint):
+        @staticmethod
+        def _prepare_response_content(data):
+            return {"wrapped": data}
+
+    app = Flask("wrapping")
+    BackendPatterns().init_app(app)
+    blueprint = Wrapping("things", "things", url_prefix="/things", format=Format(envelope=False))
+    on_function(blueprint)
+    app.register_blueprint(blueprint)
+    assert app.test_client().get("/things/").json == {"wrapped": {"id": 1, "name": "Ü"}}
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_flask_smorests_etags_match_what_they_check(many):
+    """The tag of a GET is the one that `check_etag` computes for a PUT, whatever envelope is around the body."""
+    app = Flask("etags")
+    app.config.update(API_TITLE="t", API_VERSION="1", OPENAPI_VERSION="3.1.0")
+    BackendPatterns().init_app(app)
+    blueprint = Blueprint("things", "things", url_prefix="/things")
+    stored = [{"id": 1, "name": "a"}] if many else {"id": 1, "name": "a"}
+
+    @blueprint.route("/")
+    @blueprint.etag
+    class Things(MethodView):
+        @blueprint.response(200, Thing(many=many))
+        def get(self):
+            return stored
+
+        @blueprint.arguments(Thing(many=many))
+        @blueprint.response(200, Thing(many=many))
+        def put(self, body):
+            blueprint.check_etag(stored, Thing(many=many))
+            return body
+
+    api = Api(app)
+    api.register_blueprint(blueprint)
+    client = app.test_client()
+    tag = client.get("/things/").headers["ETag"]
+    assert client.get("/things/", headers={"If-None-Match": tag}).status_code == 304
+    assert client.put("/things/", json=stored).status_code == 428
+    assert client.put("/things/", json=stored, headers={"If-Match": '"x"'}).status_code == 412
+    assert client.put("/things/", json=stored, headers={"If-Match": tag}).status_code == 200
+    responses = api.spec.to_dict()["paths"]["/things/"]["put"]["responses"]
+    assert all("application/json" in responses[status]["content"] for status in ("412", "422", "428"))
+
+
+@pytest.mark.parametrize("config", [None, {"BACKEND_ERRORS_ENABLED": False}])
+@pytest.mark.parametrize("where", ["app", "outer"])
+def test_without_our_error_handling_the_apps_own_handlers_get_the_errors(config, where):
+    """Where the feature is off or `init_app` has not run, a handler for `AppError` is asked."""
+    app = Flask("handlers")
+    if config is not None:
+        app.config.update(config)
+        BackendPatterns().init_app(app)
+    outer, inner = Blueprint("outer", "outer"), Blueprint("inner", "inner")
+
+    @inner.get("/")
+    def fail():
+        raise NotFoundError
+
+    @(app if where == "app" else outer).errorhandler(AppError)
+    def answer(error):
+        return error.code, error.status
+
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    answered = app.test_client().get("/")
+    assert (answered.status_code, answered.data) == (404, b"NOT_FOUND")
+
+
+def test_without_init_app_an_error_says_what_is_missing():
+    """And where only the error handling is off, it is an error like any other."""
+    app = Flask("bare")
+    app.testing = True
+    blueprint = Blueprint("things", "things")
+
+    @blueprint.get("/")
+    def fail():
+        raise NotFoundError
+
+    app.register_blueprint(blueprint)
+    with pytest.raises(SetupError, match="call BackendPatterns"):
+        app.test_client().get("/")
+    other = Flask("off")
+    other.config.update(BACKEND_ERRORS_ENABLED=False, TESTING=True)
+    BackendPatterns().init_app(other)
+    other.register_blueprint(blueprint)
+    with pytest.raises(NotFoundError):
+        other.test_client().get("/")

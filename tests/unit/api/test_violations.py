@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, timedelta
+
 import marshmallow as ma
 import pytest
 from marshmallow import fields, validate
@@ -30,6 +32,7 @@ def refuse(_):
     raise ma.ValidationError("Not that.")
 
 
+NAIVE = datetime(2020, 1, 1)  # noqa: DTZ001 - as the field reads a timestamp
 CASES = [
     ("required", fields.String(required=True), ma.missing),
     ("required", fields.String(required=True, error_messages={"required": "Say it."}), ma.missing),
@@ -55,6 +58,13 @@ CASES = [
     ("too_small", fields.Integer(validate=validate.Range(2, 4, min_inclusive=False)), 2),
     ("too_large", fields.Integer(validate=validate.Range(max=2)), 3),
     ("too_large", fields.Integer(validate=validate.Range(2, 4)), 5),
+    ("too_large", fields.Integer(validate=validate.Range(2, 4)), 10**400),
+    ("too_small", fields.Integer(validate=validate.Range(2, 4)), -(10**400)),
+    ("too_small", fields.TimeDelta(validate=validate.Range(timedelta(0), timedelta(9))), -5),
+    ("too_large", fields.TimeDelta(validate=validate.Range(timedelta(0), timedelta(9))), 10**6),
+    ("too_small", fields.Date(validate=validate.Range(date(2020, 1, 1), date(2021, 1, 1))), "2019-01-01"),
+    ("too_large", fields.Date(validate=validate.Range(date(2020, 1, 1), date(2021, 1, 1))), "2022-01-01"),
+    ("too_small", fields.DateTime("timestamp", validate=validate.Range(NAIVE, NAIVE)), 5),
     ("not_allowed", fields.String(validate=validate.OneOf(["a"])), "b"),
     ("not_allowed", fields.String(validate=validate.NoneOf(["b"])), "b"),
     ("not_equal", fields.Integer(validate=validate.Equal(3)), 4),

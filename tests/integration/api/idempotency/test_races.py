@@ -17,7 +17,10 @@ def app(make_app, postgres_url):
     def note():
         from flask import request
 
-        app.key = {"key_hash": scoped_key(request, "anna", "k"), "fingerprint": fingerprint(request)}
+        app.key = {
+            "key_hash": scoped_key(request, app=app.name, caller="anna", key="k"),
+            "fingerprint": fingerprint(request),
+        }
 
     return app
 

@@ -195,6 +195,66 @@ def test_db_session_used_inside_a_joined_session(fails, writes, app, open_transa
     assert order_app.order_names(app) == sorted(expected)
 
 
+@pytest.mark.parametrize("outer", ["db.session", "joined", "nested", "nested, then kept"])
+@pytest.mark.parametrize("writes", [False, True])
+def test_what_a_joined_session_committed_is_not_lost_silently(
+    writes, outer, app, open_transaction, order_app
+):
+    """Committed inside another session's open part that is rolled back later: an error, not an answer without order."""
+
+    def run():
+        with open_transaction() as transaction:
+            session = app.db.session() if outer == "db.session" else joined_session()
+            if outer == "db.session":
+                transaction.join(session)
+            session.add(order_app.Order(name="undone"))
+            session.flush()
+            part = session.begin_nested() if outer.startswith("nested") else None
+            session.connection()  # sets the part's savepoint
+            with joined_session() as other, other.begin():
+                other.scalars(select(order_app.Order)).all()
+                if writes:
+                    other.add(order_app.Order(name="joined"))
+            if outer == "nested, then kept":
+                part.commit()
+            elif part:
+                part.rollback()
+            session.rollback()
+
+    if writes:
+        with pytest.raises(SetupError, match="inside the open part of another one"):
+            run()
+    else:
+        run()
+    assert order_app.order_names(app) == []
+
+
+def test_a_session_may_roll_back_what_it_committed_in_parts_of_its_own(app, open_transaction, order_app):
+    """Nobody else's writes are lost by that."""
+    with open_transaction(), joined_session() as session:
+        with session.begin_nested():
+            session.add(order_app.Order(name="undone"))
+        session.rollback()
+        session.add(order_app.Order(name="kept"))
+        session.commit()
+        session.add(order_app.Order(name="undone too"))
+        session.flush()
+        session.rollback()
+    assert order_app.order_names(app) == ["kept"]
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1", "\n  select\n 1"])
+def test_a_select_written_as_text_is_reading(statement, app, open_transaction, order_app):
+    """What a joined session writes afterwards does not go with the rollback of a session that has only read."""
+    with open_transaction() as transaction:
+        db_session = app.db.session()
+        transaction.join(db_session)
+        db_session.execute(text(statement))
+        write(joined_session(), order_app, "one")
+        db_session.rollback()
+    assert order_app.order_names(app) == ["one"]
+
+
 def test_a_session_is_given_back_as_it_was(app, open_transaction, order_app):
     """Afterwards it chooses its engine again, and holds no listener of ours."""
     with app.app_context():
