@@ -11,8 +11,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flask import Flask, Request
+    from flask import Flask, Request, Response
     from werkzeug.routing import MapAdapter, Rule
+
+    from ._contribution import Answer
 
 
 PLACEHOLDER = re.compile(r"<(?:[^<>]*:)?(?P<name>[A-Za-z_]\w*)>")
@@ -36,6 +38,23 @@ def takes_path(rule: Rule, path: str) -> bool:
         end = placeholder.end()
     pattern += re.escape(rule.rule[end:])
     return re.fullmatch(pattern.removesuffix("/"), path) is not None
+
+
+def is_taken(app: Flask, path: str) -> bool:
+    """Whether the app has a route for `path`."""
+    return any(takes_path(rule, path.rstrip("/")) for rule in app.url_map.iter_rules())
+
+
+def unless_taken(app: Flask, path: str, answer: Answer) -> Answer:
+    """`answer`, which leaves the request to the app where it has a route for `path`."""
+    taken: list[bool] = []  # looked up at the first request, when the app has all its routes
+
+    def answer_unless_taken(request: Request) -> Response | None:
+        if not taken:
+            taken.append(is_taken(app, path))
+        return None if taken[0] else answer(request)
+
+    return answer_unless_taken
 
 
 class ApiRoutes:

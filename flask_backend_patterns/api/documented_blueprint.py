@@ -118,9 +118,11 @@ class DocumentedBlueprint(flask_smorest.Blueprint):
         """Only `etag` comes here, which looks for the dumped result where flask-smorest's `response` leaves it."""
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            call = synchronous(view)
+
             @wraps(view)
             def leaving_result(*args: Any, **kwargs: Any) -> Any:
-                response = current_app.ensure_sync(view)(*args, **kwargs)
+                response = call(*args, **kwargs)
                 dumped = getattr(response, "backend_dump", None)
                 get_appcontext()["result_dump"] = response.get_json(silent=True) if dumped is None else dumped
                 return response

@@ -90,6 +90,16 @@ class Format:
             }
         )
 
+    def key_for(self, *, many: bool) -> str:
+        """The key that the data stands under."""
+        return (self.list_key if many else None) or self.data_key
+
+    def page_fields(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """What of a page's `meta` is sent, under the names it is sent by; for the values and for their schemas."""
+        if self.meta_names is None:
+            return dict(meta)
+        return {self.meta_names[name]: value for name, value in meta.items() if name in self.meta_names}
+
     def __deepcopy__(self, memo: object) -> Self:
         return self
 

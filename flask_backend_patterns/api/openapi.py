@@ -16,13 +16,13 @@ from .._state import state_of
 from ..errors import title_of
 from .error_schemas import ERROR_SCHEMA, PROBLEM_SCHEMA
 from .format import DEFAULT_FORMAT
+from .negotiation import JSON_TYPE
 from .view_table import QUERY
 
 if TYPE_CHECKING:
     from .format import Format
     from .listing import Listing
 
-JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
 # Our own notes on an operation, beside flask-smorest's.
 SUCCESS, LISTING, FORMAT, DECLARATIONS = (
@@ -115,7 +115,7 @@ def envelop(doc_info: dict[str, Any], converter: Any) -> None:
         if schema is None or not is_json(response.get("content_type") or JSON_TYPE):
             continue
         many = getattr(schema, "many", False)
-        key = (wanted.list_key if many or listing is not None else None) or wanted.data_key
+        key = wanted.key_for(many=many or listing is not None)
         if listing is not None:
             items = schema if many else {"type": "array", "items": schema}
             response["schema"] = page_schema(items, listing, wanted, converter)
@@ -133,10 +133,8 @@ def page_schema(items: Any, listing: Listing, wanted: Format, converter: Any) ->
     if not wanted.envelope:
         return items
     fields = listing.style.meta_fields(wanted.parameters)
-    meta = {name: converter.field2property(field) for name, field in fields.items()}
-    if wanted.meta_names is not None:
-        meta = {wanted.meta_names[name]: schema for name, schema in meta.items() if name in wanted.meta_names}
-    key = wanted.list_key or wanted.data_key
+    meta = wanted.page_fields({name: converter.field2property(field) for name, field in fields.items()})
+    key = wanted.key_for(many=True)
     if wanted.meta_key is None:
         return _object({key: items, **meta})
     return _object({key: items, wanted.meta_key: _object(meta)})

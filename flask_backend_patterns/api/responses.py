@@ -95,7 +95,7 @@ class SuccessResponse:
         if self.prepare is not None:
             body = self.prepare(dumped)
         if wanted.envelope:
-            body = {(wanted.list_key if self.many else None) or wanted.data_key: body}
+            body = {wanted.key_for(many=self.many): body}
         response = json_response(body, self.status, self.content_type)
         # Who looks at the response further out may want the value it was made from (`@conditional`, `@blp.etag`).
         response.backend_value = value  # type: ignore[attr-defined]
@@ -132,10 +132,9 @@ def in_envelope(items: Any, meta: Mapping[str, Any], wanted: Format) -> Any:
     """A page's body: items and page fields where, and under the names that, the format says."""
     if not wanted.envelope:
         return items
-    if wanted.meta_names is not None:
-        meta = {wanted.meta_names[name]: value for name, value in meta.items() if name in wanted.meta_names}
-    body = {wanted.list_key or wanted.data_key: items}
-    return body | (dict(meta) if wanted.meta_key is None else {wanted.meta_key: meta})
+    fields = wanted.page_fields(meta)
+    body = {wanted.key_for(many=True): items}
+    return body | (fields if wanted.meta_key is None else {wanted.meta_key: fields})
 
 
 def json_response(body: Any, status: int, content_type: str = JSON_TYPE) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .._api_routes import takes_path
+from .._api_routes import unless_taken
 from .._contribution import Contribution
 from .checker import HealthChecker
 from .draining import Draining
@@ -57,20 +57,14 @@ def contribution(app: Flask, state: HealthState, log: EventLog) -> Contribution:
     """
 
     def guarded(path: str, view: Answer) -> Answer:
-        taken: list[bool] = []  # looked up at the first probe, when the app has all its routes
-
         def answer(request: Request) -> Response | None:
-            if not taken:
-                taken.append(any(takes_path(rule, path) for rule in app.url_map.iter_rules()))
-            if taken[0]:
-                return None
             try:
                 return view(request)
             except Exception as error:  # a check that cannot be made is a failed one
                 log.error("health_failed", exc_info=error)  # noqa: TRY400 - an event log, not a logger
                 return unfit()
 
-        return answer
+        return unless_taken(app, path, answer)
 
     return Contribution(
         answers={path: guarded(path, view) for path, view in state.views.by_path().items()},

@@ -8,7 +8,7 @@ from html import escape
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..._api_routes import takes_path
+from ..._api_routes import is_taken, unless_taken
 from ..._config import SetupError
 from ..document import JSON, as_bytes, as_text, read_document
 from .files import NAMES, PAGE_HEADERS, read_file, read_template
@@ -53,7 +53,7 @@ def build_answers(
         answers = {path: docs.page for path in (base, f"{base}/") if path}
         answers |= {f"{base}/{name}": _file_answer(name) for name in NAMES}
     path = openapi_path
-    if path is None and docs_path is not None and not _is_taken(app, DEFAULT_OPENAPI_PATH):
+    if path is None and docs_path is not None and not is_taken(app, DEFAULT_OPENAPI_PATH):
         path = DEFAULT_OPENAPI_PATH
     if path in answers:
         raise SetupError(
@@ -62,7 +62,7 @@ def build_answers(
         )
     if path is not None:
         answers[path] = docs.document
-    return {path: _unless_taken(app, path, answer) for path, answer in answers.items()}
+    return {path: unless_taken(app, path, answer) for path, answer in answers.items()}
 
 
 @dataclass(kw_only=True)
@@ -116,21 +116,6 @@ class _Docs:
                 shown = Representation(content=content, media_type=DOCUMENT_MEDIA_TYPE)
                 self._built = (state, shown)
             return self._built[1]
-
-
-def _unless_taken(app: Flask, path: str, answer: Answer) -> Answer:
-    taken: list[bool] = []  # looked up at the first request, when the app has all its routes
-
-    def answer_unless_taken(request: Request) -> Response | None:
-        if not taken:
-            taken.append(_is_taken(app, path))
-        return None if taken[0] else answer(request)
-
-    return answer_unless_taken
-
-
-def _is_taken(app: Flask, path: str) -> bool:
-    return any(takes_path(rule, path.rstrip("/")) for rule in app.url_map.iter_rules())
 
 
 def _served_path(app: Flask, api: Any) -> str | None:

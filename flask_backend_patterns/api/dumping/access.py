@@ -46,6 +46,9 @@ def _takes_no_names(kind: Any) -> bool:
     return kind.__getitem__ in (tuple.__getitem__, Row.__getitem__)
 
 
+# The loops below differ only in how a value is read: a call for each value is what they are there to save.
+
+
 def _by_attributes(steps: tuple[Step, ...]) -> Fill:
     def fill(obj: Any, result: dict[str, Any]) -> None:
         for name, key, plain, convert in steps:
