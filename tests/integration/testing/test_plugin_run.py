@@ -54,6 +54,11 @@ def test_other(redis_url, postgres_url):
 PLUGINS = ("-p", "flask_backend_patterns.testing.plugin", "-p", "xdist")
 
 
+def take_interrupts():
+    """As in a terminal: what a shell starts in its background ignores Ctrl-C, and so would all its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def start(tmp_path):
     """Starts a pytest run in a terminal of its own; what is left of it at the end of the test is killed."""
@@ -75,6 +80,7 @@ def start(tmp_path):
             cwd=tmp_path,
             env=clean | environment,
             start_new_session=True,
+            preexec_fn=take_interrupts,  # noqa: PLW1509 - no thread is running here
         )
         processes.append(process)
         return process

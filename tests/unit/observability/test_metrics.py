@@ -165,6 +165,16 @@ print(metrics.exposition("")[0].decode())
 """
 
 
+def test_a_file_that_is_just_being_made_is_passed_over(monkeypatch, tmp_path):
+    """A process that starts while another one is scraped has made its file and not yet filled it."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    command = [sys.executable, "-c", WORKER, "3"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    tmp_path.joinpath("counter_1.db").touch()
+    found = subprocess.run([*command[:-1], "0"], check=True, capture_output=True, timeout=60).stdout
+    assert samples(found) == {("things_total", "a"): 3}
+
+
 def test_processes_are_added_up(monkeypatch, tmp_path):
     """With `PROMETHEUS_MULTIPROC_DIR` 4 processes at once count exactly, and any process answers for all."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
