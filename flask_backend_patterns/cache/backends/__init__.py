@@ -1,0 +1,1 @@
+"""Adapters of the cache, one each; the only place that imports their driver."""
