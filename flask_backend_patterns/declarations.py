@@ -31,12 +31,15 @@ class Documentation:
     """What a declaration adds to the OpenAPI operation of its view, in the words of OpenAPI 3.1.
 
     `parameters` are appended, `success_headers` (name -> header object) go on the successful responses, and `operation`
-    (`{"deprecated": True}`) is merged into the operation object.
+    (`{"deprecated": True}`) is merged into the operation object. `secured` asks for credentials by any scheme of the
+    app, `secured_optionally` takes requests without any too.
     """
 
     parameters: Sequence[Mapping[str, Any]] = ()
     success_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     operation: Mapping[str, Any] = field(default_factory=dict)
+    secured: bool = False
+    secured_optionally: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,11 @@ class Declaration:
         """What it says about `method` of its view (in capitals), beside the error statuses."""
         del method
         return Documentation()
+
+    def audit(self, method: str) -> Mapping[str, str]:
+        """What `flask backend routes` shows for `method` of its view: column -> text."""
+        del method
+        return {}
 
 
 def in_order(declarations: tuple[Declaration, ...]) -> tuple[Declaration, ...]:

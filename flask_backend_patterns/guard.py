@@ -10,12 +10,13 @@ import functools
 import inspect
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
-from weakref import WeakSet, ref
+from weakref import ref
 
 from flask import current_app, request
 from flask.views import MethodView, View
 
 from ._config import SetupError
+from ._covering import note_over
 from ._state import state_of
 from .declarations import Declaration, in_order
 
@@ -39,21 +40,23 @@ Plan: TypeAlias = "tuple[Step, ...]"
 
 DECLARED = "__backend_declared__"
 REGISTERED = "__backend_registered__"
-# Every guard there is, to find those that no route leads to.
-GUARDS: WeakSet[Guard] = WeakSet()
 
 
 class Guard:
-    """A view, its declarations in order, and the wrapper that stands in the view's place."""
+    """A view, its declarations in order, and the wrapper that stands in the view's place.
 
-    __slots__ = ("__weakref__", "declarations", "view", "wrapper")
+    `is_routed` is set when an app is found to have a route to the wrapper: see `_bypassed`.
+    """
+
+    __slots__ = ("declarations", "is_routed", "view", "wrapper")
 
     def __init__(self, view: Callable[..., Any], declarations: tuple[Declaration, ...]) -> None:
         self.view = view
         self.declarations = in_order(declarations)
         self.wrapper = self._wrap_async(view) if inspect.iscoroutinefunction(view) else self._wrap(view)
         self.wrapper.__backend_guard__ = self  # type: ignore[attr-defined]  # a function's own dict
-        GUARDS.add(self)
+        self.is_routed = False
+        note_over(view, self)
 
     def _wrap(self, view: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(view)
@@ -164,16 +167,18 @@ def declarations_of(view: Callable[..., Any], method: str = "GET") -> tuple[Decl
         name = _handler_name(view_class, method)
         if name is not None:
             found += _search(getattr(view_class, name), seen)
+        if issubclass(view_class, View):
+            found += _search(view_class.dispatch_request, seen)
     found += _search(view, seen)
     return in_order(tuple(found))
 
 
 def note_registered(view: Any) -> None:
     """Remember that a function is a route already: what is declared on it now comes too late."""
-    if inspect.isfunction(view):
-        vars(view)[REGISTERED] = ref(
-            view
-        )  # to itself: an attribute copied by `functools.wraps` does not count
+    if (guard := guard_of(view)) is not None:
+        guard.is_routed = True
+    if inspect.isfunction(view):  # to itself: an attribute copied by `functools.wraps` does not count
+        vars(view)[REGISTERED] = ref(view)
 
 
 def _declare_on_function(function: Callable[..., Any], declaration: Declaration) -> Callable[..., Any]:
@@ -183,10 +188,15 @@ def _declare_on_function(function: Callable[..., Any], declaration: Declaration)
             f"{type(declaration).__name__} is declared above the route of {_name(function)}, where it would enforce "
             "nothing; put its decorator below the one that makes the route."
         )
-    guard = guard_of(function)
+    return guarded(function, (declaration,))
+
+
+def guarded(view: Callable[..., Any], declarations: tuple[Declaration, ...]) -> Callable[..., Any]:
+    """`view`, which may be a route already, with `declarations` outside of those that it has."""
+    guard = guard_of(view)
     if guard is None:
-        return Guard(function, (declaration,)).wrapper
-    return Guard(guard.view, (declaration, *guard.declarations)).wrapper
+        return Guard(view, declarations).wrapper
+    return Guard(guard.view, (*declarations, *guard.declarations)).wrapper
 
 
 def under_guard(view: Callable[..., Any], wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Any:
@@ -369,12 +379,18 @@ def _search(function: Any, seen: set[int]) -> list[Declaration]:
 
 
 def _wrapped_by(function: Any) -> Iterator[Any]:
-    """What a decorator may have wrapped: `__wrapped__`, a partial's function, or what its closure holds."""
+    """What a decorator has wrapped: `__wrapped__`, a partial's function, or what it hands whatever arguments on to.
+
+    Other functions in a closure do not count: a view that calls another view has not its declarations.
+    """
     if hasattr(function, "__wrapped__"):
         yield function.__wrapped__
         return
     if isinstance(function, functools.partial):
         yield function.func
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    if not (flags & inspect.CO_VARARGS and flags & inspect.CO_VARKEYWORDS):
+        return
     for cell in getattr(function, "__closure__", None) or ():
         try:
             held = cell.cell_contents

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from flask import current_app, request
 from flask.sessions import SecureCookieSessionInterface, session_json_serializer
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 CREDENTIAL_HEADERS = ("Authorization", "X-API-Key")
+
+
+def caller_named(identify: Callable[[], str | None]) -> str:
+    """The authenticated caller as `actor:<id>`, else `default_caller`."""
+    known = identify()
+    return default_caller() if known is None else f"actor:{known}"
 
 
 def default_caller() -> str:

@@ -20,7 +20,7 @@ from ..guard import declare
 from .responses import finished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from werkzeug.datastructures import ETags
 
@@ -79,6 +79,12 @@ class Conditional(Declaration):
                 parameters=({**_IF_MATCH, "required": self.match_required},), success_headers=headers
             )
         return Documentation(success_headers=_ETAG)
+
+    def audit(self, method: str) -> Mapping[str, str]:
+        """The column `conditional`: `ETag`, and for methods that change something whether `If-Match` is needed."""
+        if method not in CHANGING:
+            return {"conditional": "ETag"}
+        return {"conditional": f"If-Match {'required' if self.match_required else 'optional'}"}
 
 
 def conditional(

@@ -6,7 +6,7 @@ the view, refusals by other declarations, an abort in a hook before the view, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from threading import Lock
@@ -85,6 +85,13 @@ class Deprecated(Declaration):
             }
         return Documentation(success_headers=headers, operation={"deprecated": True})
 
+    def audit(self, method: str) -> Mapping[str, str]:
+        """The column `deprecation`: since when, until when, and what to call instead."""
+        del method
+        until = "" if self.sunset is None else f", sunset {_day(self.sunset)}"
+        instead = "" if self.successor is None else f", use {self.successor}"
+        return {"deprecation": f"since {_day(self.since)}{until}{instead}"}
+
 
 def deprecated(
     *,
@@ -134,6 +141,13 @@ def _seconds(name: str, value: Any) -> int:
     if not 0 <= seconds <= LAST_SECOND:
         raise SetupError(f"@deprecated({name}={value!r}): expected a time from 1970 to 9999.")
     return seconds
+
+
+def _day(seconds: int) -> str:
+    """The day in UTC, with the time unless it is the day's beginning."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    is_day = not seconds % 86_400
+    return moment.date().isoformat() if is_day else moment.isoformat().replace("+00:00", "Z")
 
 
 def _checked_url(name: str, url: Any) -> str | None:

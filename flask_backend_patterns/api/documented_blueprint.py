@@ -88,6 +88,8 @@ class DocumentedBlueprint(flask_smorest.Blueprint):
                 method: {
                     **deepcopy(operations[method]),
                     openapi.FORMAT: format_in(app, full_name),
+                    # What is declared on the blueprint, or on one around it, counts too.
+                    openapi.DECLARATIONS: declarations_of(app.view_functions[full_name], method.upper()),
                     openapi.HAS_PATH_ARGUMENTS: bool(rule.arguments),
                     openapi.OPERATION_ID: openapi.operation_id(full_name, None if is_one else method),
                 }

@@ -141,12 +141,14 @@ def page_schema(items: Any, listing: Listing, wanted: Format, converter: Any) ->
 
 
 def describe_declarations(
-    doc: dict[str, Any], doc_info: Mapping[str, Any], *, method: str, **_: Any
+    doc: dict[str, Any], doc_info: Mapping[str, Any], *, app: Any, spec: Any, method: str, **_: Any
 ) -> dict[str, Any]:
     """Add what each declaration on the view says about the operation."""
     doc["operationId"] = doc_info.get(OPERATION_ID)
     for declaration in doc_info.get(DECLARATIONS, ()):
         said = declaration.documentation(method.upper())
+        if said.secured:
+            doc["security"] = _security(app, spec, is_optional=said.secured_optionally)
         if said.parameters:
             doc.setdefault("parameters", []).extend(dict(parameter) for parameter in said.parameters)
         for status, response in doc.get("responses", {}).items():
@@ -177,6 +179,17 @@ def describe_errors(
         responses[str(number)] = known
     doc["responses"] = {str(status): responses[status] for status in sorted(responses, key=str)}
     return doc
+
+
+def _security(app: Any, spec: Any, *, is_optional: bool) -> list[dict[str, list[str]]]:
+    """A requirement that each security scheme of the app meets; the empty one means none is needed."""
+    state = state_of(app)
+    schemes = {} if state is None else state.api.security_schemes
+    for name, scheme in schemes.items():
+        if name not in spec.components.security_schemes:
+            spec.components.security_scheme(name, dict(scheme))
+    requirements: list[dict[str, list[str]]] = [{name: []} for name in schemes]
+    return [*requirements, {}] if is_optional else requirements
 
 
 def error_statuses(doc: Mapping[str, Any], doc_info: Mapping[str, Any], method: str) -> list[int]:

@@ -7,26 +7,34 @@ from typing import TYPE_CHECKING
 from flask.cli import AppGroup
 
 from .openapi import openapi_group
+from .routes import routes_command
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from .._contribution import EventLog
-    from .protocols import ExportDocument
+    from .protocols import ExportDocument, RouteAudit
 
 COMMAND = "backend"
 
 
-def backend_group(*, export_document: ExportDocument) -> AppGroup:
-    """`backend` with all its commands; an app that has a `backend` command of its own can add it by another name."""
+def backend_group(*, export_document: ExportDocument, route_audit: RouteAudit | None = None) -> AppGroup:
+    """`backend` with all its commands; an app that has a `backend` command of its own can add it by another name.
+
+    Without a `route_audit` there is no `routes`.
+    """
     group = AppGroup(COMMAND, help="What flask-backend-patterns knows about this app.")
     group.add_command(openapi_group(export_document))
+    if route_audit is not None:
+        group.add_command(routes_command(route_audit))
     return group
 
 
-def install(app: Flask, log: EventLog, *, export_document: ExportDocument) -> None:
+def install(
+    app: Flask, log: EventLog, *, export_document: ExportDocument, route_audit: RouteAudit | None = None
+) -> None:
     """Add `flask backend`. A command of the app by that name stays, and the log says so; one added later replaces ours."""
     if COMMAND in app.cli.commands:
         log.warning("cli_command_taken", command=COMMAND)
         return
-    app.cli.add_command(backend_group(export_document=export_document))
+    app.cli.add_command(backend_group(export_document=export_document, route_audit=route_audit))

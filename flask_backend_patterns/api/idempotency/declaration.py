@@ -11,7 +11,7 @@ from ...guard import declare
 from .settings import STORES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Target = TypeVar("Target", bound=Callable[..., Any])
 
@@ -54,6 +54,14 @@ class Idempotent(Declaration):
             "schema": {"type": "string", "enum": ["true"]},
         }
         return Documentation(parameters=[parameter], success_headers={REPLAYED_HEADER: header})
+
+    def audit(self, method: str) -> Mapping[str, str]:
+        """The column `idempotency`: whether a key is needed, and what differs from the settings."""
+        if method not in METHODS:
+            return {}
+        kept = "" if self.ttl_seconds is None else f", kept {self.ttl_seconds} s"
+        stored = "" if self.store is None else f", in {self.store}"
+        return {"idempotency": f"key {'required' if self.key_required else 'optional'}{kept}{stored}"}
 
 
 def idempotent(

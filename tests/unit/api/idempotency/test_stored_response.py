@@ -40,7 +40,7 @@ def tree(error: type[AppError]) -> list[type[AppError]]:
 )
 def test_each_error_of_ours_is_kept_or_not(kind):
     """`refused` says that nothing was done; the status says the rest."""
-    error = kind()
+    error = kind.__new__(kind)  # what its maker is told is no matter here
     kept = error.status < 500 and error.status not in PASSING and not kind.refused
     assert is_kept(Response(status=error.status), error) is kept
     assert not is_kept(Response(status=422), InvalidInputError())
