@@ -30,7 +30,7 @@ def page() -> str:
     for name, group in Settings.groups().items():
         parts.append(f"\n## {name}\n\n{inspect.cleandoc(group.__doc__ or '')}\n\n")
         parts.append("| key | default | allowed | meaning |\n|---|---|---|---|\n")
-        parts.extend(row(key, field) for key, field in group.keys().items())
+        parts.extend(row(key, field) for key, field in group.config_keys().items())
     return "".join(parts)
 
 

@@ -24,6 +24,34 @@ if TYPE_CHECKING:
         idempotent,
         matched_version,
     )
+    from .audit import RouteEntry, route_table
+    from .auth import (
+        Actor,
+        Context,
+        Notification,
+        Permissions,
+        SQLAlchemyUsers,
+        UserAttributes,
+        UserMixin,
+        auth_tables,
+        can,
+        current_actor,
+        hash_password,
+        issue_tokens,
+        not_own,
+        owns,
+        policy,
+        public,
+        require_auth,
+        require_permission,
+        require_policy,
+        require_role,
+        revoke_tokens,
+        scope_for,
+        verify_password,
+    )
+    from .auth.login import login_blueprint
+    from .auth.oauth import oauth_blueprint
     from .errors import (
         AppError,
         BadRequestError,
@@ -53,6 +81,7 @@ if TYPE_CHECKING:
     from .extension import BackendPatterns
 
 __all__ = [
+    "Actor",
     "AppError",
     "BackendPatterns",
     "BadRequestError",
@@ -60,6 +89,7 @@ __all__ = [
     "CacheError",
     "ConfigError",
     "ConflictError",
+    "Context",
     "CursorPage",
     "DatabaseError",
     "DeadlineExceededError",
@@ -75,22 +105,47 @@ __all__ = [
     "NetworkError",
     "NotAcceptableError",
     "NotFoundError",
+    "Notification",
     "Page",
     "PageRequest",
     "PayloadTooLargeError",
+    "Permissions",
     "PreconditionFailedError",
     "PreconditionRequiredError",
     "RateLimitError",
+    "RouteEntry",
+    "SQLAlchemyUsers",
     "ServiceUnavailableError",
     "SetupError",
     "ThirdPartyAPIError",
     "UnauthorizedError",
     "UnsupportedMediaTypeError",
+    "UserAttributes",
+    "UserMixin",
     "ValidationError",
+    "auth_tables",
+    "can",
     "conditional",
+    "current_actor",
     "deprecated",
+    "hash_password",
     "idempotent",
+    "issue_tokens",
+    "login_blueprint",
     "matched_version",
+    "not_own",
+    "oauth_blueprint",
+    "owns",
+    "policy",
+    "public",
+    "require_auth",
+    "require_permission",
+    "require_policy",
+    "require_role",
+    "revoke_tokens",
+    "route_table",
+    "scope_for",
+    "verify_password",
 ]
 
 _FROM_API = {
@@ -106,13 +161,46 @@ _FROM_API = {
     "idempotent",
     "matched_version",
 }
-_HOMES = {"BackendPatterns": ".extension", "ConfigError": "._config", "SetupError": "._config"}
+_FROM_AUTH = {
+    "Actor",
+    "Context",
+    "Notification",
+    "Permissions",
+    "SQLAlchemyUsers",
+    "UserAttributes",
+    "UserMixin",
+    "auth_tables",
+    "can",
+    "current_actor",
+    "hash_password",
+    "issue_tokens",
+    "not_own",
+    "owns",
+    "policy",
+    "public",
+    "require_auth",
+    "require_permission",
+    "require_policy",
+    "require_role",
+    "revoke_tokens",
+    "scope_for",
+    "verify_password",
+}
+_HOMES = {
+    "RouteEntry": ".audit",
+    "route_table": ".audit",
+    "BackendPatterns": ".extension",
+    "ConfigError": "._config",
+    "SetupError": "._config",
+    "login_blueprint": ".auth.login",
+    "oauth_blueprint": ".auth.oauth",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = ".api" if name in _FROM_API else _HOMES.get(name, ".errors")
+    home = ".api" if name in _FROM_API else ".auth" if name in _FROM_AUTH else _HOMES.get(name, ".errors")
     value = globals()[name] = getattr(import_module(home, __name__), name)
     return value
 

@@ -50,7 +50,7 @@ class SettingsGroup:
     PREFIX: ClassVar[str]
 
     @classmethod
-    def keys(cls) -> dict[str, dataclasses.Field[Any]]:
+    def config_keys(cls) -> dict[str, dataclasses.Field[Any]]:
         """The configuration key of every field."""
         return {cls.PREFIX + field.name.upper(): field for field in dataclasses.fields(cls)}
 
@@ -59,7 +59,7 @@ class SettingsGroup:
         """Read the group; what is wrong is appended to `problems`, and the default stands in for it."""
         hints = typing.get_type_hints(cls)
         values: dict[str, Any] = {}
-        for key, field in cls.keys().items():
+        for key, field in cls.config_keys().items():
             if key not in config:
                 continue
             try:

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
     from ._boundary import Exchange
 
-REQUEST_ID_KEY = "flask_backend_patterns.request_id"  # in the WSGI environment
+# In the WSGI environment.
+REQUEST_ID_KEY = "flask_backend_patterns.request_id"
+ACTOR_ID_KEY = (
+    "flask_backend_patterns.actor_id"  # there once it was asked who calls; empty for anonymous callers
+)
 
 # Sees each response's header list before it is sent, and the names (in lower case) that are already on it; adds, and
 # joins `Vary`, but changes nothing that the app has set.

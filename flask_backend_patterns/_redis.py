@@ -22,6 +22,10 @@ class RedisSettings(SettingsGroup):
     url: str | None = setting(
         None, secret=True, doc="`redis://`, `rediss://` or `unix://`; feeds all that need Redis."
     )
+    namespace: str | None = setting(
+        None,
+        doc="Keeps apps apart that share a Redis: part of every key. Default: the name of the app (`app.name`).",
+    )
     connect_timeout_seconds: float = setting(0.1, minimum=0.01, maximum=30, doc="For a new connection.")
     timeout_seconds: float = setting(0.1, minimum=0.01, maximum=30, doc="For one command.")
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ._contribution import EventLog
     from ._wrapped import WrappedExtensions
     from .api.wiring import ApiState
+    from .auth.state import AuthState
+    from .cache.wiring import CacheState
     from .declarations import Declaration
     from .errors.wiring import ErrorsState
     from .guard import Enforcer, Guard, Plan
@@ -32,6 +34,8 @@ class State:
     enforcers: Mapping[type[Declaration], Enforcer]
     log: EventLog
     api: ApiState
+    cache: CacheState
+    auth: AuthState | None
     errors: ErrorsState | None
     observability: ObservabilityState | None
     health: HealthState | None

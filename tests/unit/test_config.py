@@ -87,7 +87,7 @@ def test_defaults_are_within_their_own_bounds():
     """Every default of every feature would be accepted if it were written down."""
     for group in Settings.groups().values():
         defaults = group()
-        config = {key: getattr(defaults, field.name) for key, field in group.keys().items()}
+        config = {key: getattr(defaults, field.name) for key, field in group.config_keys().items()}
         problems: list[str] = []
         assert group.from_config(config, problems) == defaults
         assert problems == []
@@ -97,7 +97,7 @@ def test_every_setting_has_a_prefix_of_its_feature_and_a_sentence():
     """Keys are `BACKEND_<FEATURE>_<NAME>`; the table in docs is made from these sentences."""
     for name, group in Settings.groups().items():
         assert f"BACKEND_{name.upper()}_" == group.PREFIX
-        for field in group.keys().values():
+        for field in group.config_keys().values():
             assert field.metadata["doc"].endswith("."), field.name
 
 

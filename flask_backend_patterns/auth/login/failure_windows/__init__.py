@@ -1,0 +1,1 @@
+"""Where failures are counted: exact moving windows, with places that can be given back."""

@@ -1,0 +1,1 @@
+"""Where sessions can be kept."""
