@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from example_app.access import ROLES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,11 +33,11 @@ def database_url(instance: Path, environ: Mapping[str, str]) -> str:
     return url or f"sqlite:///{instance / 'shop.sqlite3'}"
 
 
-def _own_secret(instance: Path) -> str:
+def _own_secret(instance: Path, name: str) -> str:
     """A secret made up once; whichever process comes first writes it."""
-    file = instance / "secret_key"
+    file = instance / name
     instance.mkdir(parents=True, exist_ok=True)
-    made = file.with_name(f"secret_key.{os.getpid()}")
+    made = file.with_name(f"{name}.{os.getpid()}")
     if not file.exists():
         made.touch(mode=0o600)
         made.write_text(secrets.token_hex(32))
@@ -48,22 +50,28 @@ def _own_secret(instance: Path) -> str:
 def settings_from_environ(instance: Path, environ: Mapping[str, str]) -> dict[str, object]:
     """Everything `app.config` needs.
 
-    Of the environment: `SHOP_SECRET_KEY` (without it one is made up and kept in the instance folder), `SHOP_DATABASE_URL`, `BACKEND_REDIS_URL`, `SHOP_DRAIN_FILE`, `SHOP_LOG_FORMAT`, and the
-    sizes of the seed `SHOP_SEED_USERS`, `SHOP_SEED_PRODUCTS`, `SHOP_SEED_ORDERS`; and `SHOP_IMPORT_BATCH_ROWS`, how many
-    rows of an import share a transaction; and `SHOP_SWEEP_SECONDS`, how often the worker looks for work left undone.
+    Of the environment: `SHOP_SECRET_KEY` and `SHOP_JWT_SECRET_KEY` (without them they are made up and kept in the
+    instance folder), `SHOP_DATABASE_URL`, `BACKEND_REDIS_URL`, `SHOP_DRAIN_FILE`, `SHOP_LOG_FORMAT`; the sizes of the
+    seed `SHOP_SEED_USERS`, `SHOP_SEED_PRODUCTS`, `SHOP_SEED_ORDERS`; `SHOP_IMPORT_BATCH_ROWS`, how many rows of an
+    import share a transaction; and `SHOP_SWEEP_SECONDS`, how often the worker looks for work left undone.
     """
     return {
         "SQLALCHEMY_DATABASE_URI": database_url(instance, environ),
         "MAX_CONTENT_LENGTH": 16 * _MEBIBYTE,
-        "SECRET_KEY": environ.get("SHOP_SECRET_KEY") or _own_secret(instance),
+        "SECRET_KEY": environ.get("SHOP_SECRET_KEY") or _own_secret(instance, "secret_key"),
+        "JWT_SECRET_KEY": environ.get("SHOP_JWT_SECRET_KEY") or _own_secret(instance, "jwt_secret_key"),
         "API_TITLE": "Shop",
         "API_VERSION": "1",
         "OPENAPI_VERSION": "3.1.0",
         "OPENAPI_URL_PREFIX": "/",
         "OPENAPI_JSON_PATH": "openapi.json",
         "BACKEND_REDIS_URL": environ.get("BACKEND_REDIS_URL", "redis://127.0.0.1:6379/0"),
-        "BACKEND_API_PREFIXES": ["/api"],
+        "BACKEND_API_PREFIXES": ["/api", "/auth"],
         "BACKEND_API_DOCS_PATH": "/docs",
+        "BACKEND_AUTH_DEFAULT": "deny",
+        "BACKEND_AUTH_ROLES": ROLES,
+        "BACKEND_AUTH_AUTHENTICATORS": ["jwt", "api_key", "session"],
+        "BACKEND_AUTH_PUBLIC_ENDPOINTS": ["static", "api-docs.*"],
         "BACKEND_JOBS_QUEUES": ["default"],
         "BACKEND_SECURITY_COMPRESSION": True,
         "BACKEND_SECURITY_CORS_ORIGINS": ["http://localhost:3000"],

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 from flask import Flask
 from flask_smorest import Api
 
-from example_app.basic_auth import SECURITY_SCHEMES, LoginRequired, caller_name, enforce_login
+from example_app.access import refunds
 from example_app.cli import shop_commands
 from example_app.config import instance_folder, settings_from_environ
 from example_app.extensions import db, migrate
 from example_app.jobs.queue import install_queue
+from example_app.models import User
+from example_app.notifications import send_notification
 from example_app.schemas.rules import describe_rules
 from example_app.transactions import prepare_sqlite
 from example_app.urls import AsciiIntegerConverter
 from example_app.views import register_views
-from flask_backend_patterns import BackendPatterns
+from flask_backend_patterns import BackendPatterns, SQLAlchemyUsers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,11 +47,11 @@ def build_app(config: Mapping[str, object] | None = None) -> Flask:
     db.init_app(app)
     prepare_sqlite(app)
     migrate.init_app(app, db, directory=str(_MIGRATIONS))
-    app.config["BACKEND_API_CALLER"] = caller_name
-    BackendPatterns(app, enforcers={LoginRequired: enforce_login})
+    users = SQLAlchemyUsers(User, details=["name"])
+    BackendPatterns(app, users=users, notifier=send_notification, policies=[refunds])
     install_queue(app)
     app.url_map.converters["int"] = AsciiIntegerConverter
-    api = Api(app, spec_kwargs={"components": {"securitySchemes": SECURITY_SCHEMES}})
+    api = Api(app)
     api.register_converter(AsciiIntegerConverter, AsciiIntegerConverter.described)
     describe_rules(api)
     register_views(app, api)

@@ -22,10 +22,13 @@ _CONNECT_TIMEOUT_SECONDS = 0.2
 _ANSWER_TIMEOUT_SECONDS = 0.3
 _IMPORT_TIMEOUT_SECONDS = 1_800
 _CONFIRMATION_TIMEOUT_SECONDS = 30
+_ACCOUNT_MAIL_TIMEOUT_SECONDS = 30
 _RESULT_TTL_SECONDS = 3_600
 _FAILURE_TTL_SECONDS = 7 * 24 * 3_600
+_SECRET_FAILURE_TTL_SECONDS = 3_600
 
 _CONFIRMATION_JOB = "example_app.jobs.confirmations.send_confirmation"
+_ACCOUNT_MAIL_JOB = "example_app.jobs.account_mails.send_account_mail"
 _IMPORT_JOB = "example_app.jobs.product_imports.run_import"
 _JOBS_AT_A_TIME = 500
 
@@ -46,6 +49,18 @@ def install_queue(app: Flask) -> None:
 def enqueue_confirmation(order_id: int) -> bool:
     """Have the confirmation of an order sent. False, and a line in the log, when Redis does not answer."""
     return _enqueue(_CONFIRMATION_JOB, order_id, timeout_seconds=_CONFIRMATION_TIMEOUT_SECONDS)
+
+
+def enqueue_account_mail(kind: str, address: str, token: str | None) -> bool:
+    """Have a mail about an account written. False, and a line in the log, when Redis does not answer."""
+    return _enqueue(
+        _ACCOUNT_MAIL_JOB,
+        kind,
+        address,
+        token,
+        timeout_seconds=_ACCOUNT_MAIL_TIMEOUT_SECONDS,
+        has_secrets=True,
+    )
 
 
 def enqueue_import(import_id: int) -> bool:
@@ -75,21 +90,21 @@ def _under_way(job: str) -> set[int]:
     return arguments
 
 
-def _enqueue(job: str, argument: int, *, timeout_seconds: int) -> bool:
+def _enqueue(job: str, *arguments: object, timeout_seconds: int, has_secrets: bool = False) -> bool:
+    # Secrets are kept out of the description, which the worker logs, and out of Redis as soon as the job is done.
+    shown = job if has_secrets else f"{job}({', '.join(map(str, arguments))})"
     queue: Queue = current_app.extensions[_KEY]
     try:
         queue.enqueue_call(
             job,
-            args=(argument,),
+            args=arguments,
             timeout=timeout_seconds,
-            result_ttl=_RESULT_TTL_SECONDS,
-            failure_ttl=_FAILURE_TTL_SECONDS,
-            description=f"{job}({argument})",
+            result_ttl=0 if has_secrets else _RESULT_TTL_SECONDS,
+            failure_ttl=_SECRET_FAILURE_TTL_SECONDS if has_secrets else _FAILURE_TTL_SECONDS,
+            description=shown,
         )
     except RedisError as error:
         # The caller has committed already: its answer must not become a failure because of the queue.
-        _log.warning(
-            "job.not_enqueued", extra={"job": job, "argument": argument, "cause": type(error).__name__}
-        )
+        _log.warning("job.not_enqueued", extra={"job": shown, "cause": type(error).__name__})
         return False
     return True

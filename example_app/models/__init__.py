@@ -6,9 +6,11 @@ from example_app.models.imports import ProductImport, ProductImportRejection
 from example_app.models.ledger import Account, Transfer
 from example_app.models.ordering import Order, OrderLine
 from example_app.models.user import ROLES, User
+from flask_backend_patterns import auth_tables
 from flask_backend_patterns.api import idempotency_table
 
 idempotency_table(Base.metadata)
+auth_tables(Base.metadata)
 
 __all__ = [
     "ROLES",

@@ -24,12 +24,15 @@ class Order(Base):
         Index("ix_orders_confirmation_sent_at", "confirmation_sent_at"),
     )
 
+    __owner__ = "user_id"
+
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     status: Mapped[str] = mapped_column(String(20), default="placed")
     total_cents: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     confirmation_sent_at: Mapped[datetime | None]
+    refunded_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship(lazy="raise")
     lines: Mapped[list[OrderLine]] = relationship(lazy="raise", order_by=lambda: OrderLine.id)

@@ -203,6 +203,6 @@ def _welcome(settings: RunSettings) -> str:
     logins = "\n".join(f"    {user.email:<24} {user.may}" for user in DEMO_USERS)
     return (
         f"\nThe shop is open: http://127.0.0.1:{settings.port}/\n"
-        f"Demo logins (HTTP Basic, password {DEMO_PASSWORD}):\n{logins}\n"
+        f"Demo logins (password {DEMO_PASSWORD}):\n{logins}\n"
         f"Mails are written to {settings.instance / 'mail'}. Ctrl-C stops everything.\n"
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from example_app.models import Order, OrderLine
+from flask_backend_patterns import scope_for
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Select
+    from sqlalchemy import CursorResult, Select
     from sqlalchemy.orm import Session
+
+    from flask_backend_patterns import Actor
 
 SORT_COLUMNS = {"created": Order.created_at, "id": Order.id, "total": Order.total_cents}
 
@@ -30,21 +33,34 @@ class OrderRepository:
         self._session.flush()
         return order
 
-    def get(self, order_id: int, *, user_id: int | None = None) -> Order | None:
-        """The order with its lines and products; with `user_id`, only if it is theirs."""
+    def owner_id(self, order_id: int) -> int | None:
+        """Who placed it; None when there is no such order."""
+        return self._session.scalar(select(Order.user_id).where(Order.id == order_id))
+
+    def get(self, order_id: int) -> Order | None:
+        """The order with its lines and products."""
         statement = (
             select(Order)
             .where(Order.id == order_id)
             .options(selectinload(Order.lines).joinedload(OrderLine.product), joinedload(Order.user))
         )
-        if user_id is not None:
-            statement = statement.where(Order.user_id == user_id)
         return self._session.scalar(statement)
 
-    def all(self, *, user_id: int | None = None) -> Select[Order]:
-        """Every order with its lines and products, to be sorted and paged; of one user, or of all."""
-        statement = select(Order).options(selectinload(Order.lines).joinedload(OrderLine.product))
-        return statement if user_id is None else statement.where(Order.user_id == user_id)
+    @staticmethod
+    def visible_to(actor: Actor) -> Select[Order]:
+        """The orders that `actor` may read, with their lines and products, to be sorted and paged."""
+        loaded = selectinload(Order.lines).joinedload(OrderLine.product)
+        return select(Order).where(scope_for(actor, "orders:read", Order)).options(loaded)
+
+    def refund(self, order_id: int, *, now: datetime) -> bool:
+        """Mark an order as refunded; False when it is not placed, or has been refunded before."""
+        changed = self._session.execute(
+            update(Order)
+            .where(Order.id == order_id, Order.status == "placed", Order.refunded_at.is_(None))
+            .values(refunded_at=now)
+            .execution_options(synchronize_session=False)
+        )
+        return bool(cast("CursorResult[Any]", changed).rowcount)
 
     def count(self) -> int:
         """How many orders there are."""

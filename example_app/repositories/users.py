@@ -22,10 +22,6 @@ class UserRepository:
         """The user with this id."""
         return self._session.get(User, user_id)
 
-    def by_email(self, email: str) -> User | None:
-        """The user with this address, compared exactly."""
-        return self._session.scalar(select(User).where(User.email == email))
-
     def count(self) -> int:
         """How many users there are."""
         return self._session.scalar(select(func.count()).select_from(User)) or 0

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 
-class ActorSchema(Schema):
+class CallerSchema(Schema):
     """Who is calling."""
 
     id = fields.Integer()
     email = fields.String()
     name = fields.String()
     role = fields.String()
+
+
+class RegistrationSchema(Schema):
+    """What the shop wants to know beside login and password."""
+
+    name = fields.String(required=True, validate=validate.Length(1, 200))
 
 
 class AccountSchema(Schema):

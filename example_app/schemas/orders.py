@@ -58,6 +58,7 @@ class OrderSchema(Schema):
     id = fields.Integer()
     user_id = fields.Integer()
     status = fields.String()
+    refunded_at = fields.AwareDateTime(allow_none=True)
     total_cents = fields.Integer()
     created_at = fields.AwareDateTime()
     confirmation_sent_at = fields.AwareDateTime(allow_none=True)

@@ -22,7 +22,7 @@ class DemoUser:
 
 DEMO_USERS = (
     DemoUser("customer", "order, and see the own orders and account"),
-    DemoUser("support", "see all orders"),
+    DemoUser("support", "see all orders, and refund them up to 500 euros"),
     DemoUser("manager", "see all orders, change and import products"),
-    DemoUser("admin", "see all orders, change and import products"),
+    DemoUser("admin", "do everything"),
 )

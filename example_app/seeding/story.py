@@ -103,6 +103,8 @@ class Story:
             "name": self._faker.name(),
             "role": demo.role if demo else "customer",
             "password_hash": self._password_hash if demo else None,
+            "is_active": True,
+            "verified_at": _OPENING if demo else None,
             "created_at": _OPENING,
         }
 

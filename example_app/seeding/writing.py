@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, insert, select, text, update
 from tqdm import tqdm
 
-from example_app.basic_auth import hash_password
 from example_app.extensions import db
 from example_app.models import Account, Order, OrderLine, Product, Transfer, User
 from example_app.repositories.users import UserRepository
 from example_app.seeding.demo import DEMO_PASSWORD
 from example_app.seeding.story import Story
 from example_app.transactions import write_transaction
+from flask_backend_patterns import hash_password
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

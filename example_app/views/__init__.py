@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from example_app.views import account, orders, pages, product_imports, products
+from example_app.schemas.account import RegistrationSchema
+from example_app.views import (
+    account,
+    browser_account,
+    browser_login,
+    orders,
+    pages,
+    product_imports,
+    products,
+)
+from flask_backend_patterns import login_blueprint
+from flask_backend_patterns.auth.login.options import FEATURES
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -13,6 +24,8 @@ if TYPE_CHECKING:
 
 def register_views(app: Flask, api: Api) -> None:
     """Register all routes of the shop."""
-    app.register_blueprint(pages.blp)
+    for page in (pages, browser_login, browser_account):
+        app.register_blueprint(page.blp)
     for module in (products, orders, product_imports, account):
         api.register_blueprint(module.blp)
+    api.register_blueprint(login_blueprint(features=FEATURES, details=RegistrationSchema))

@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING
 
 from flask import url_for
 
-from example_app.basic_auth import current_actor, require_login
 from example_app.extensions import db
 from example_app.repositories.orders import SORT_COLUMNS, OrderRepository
 from example_app.schemas.orders import NewOrderSchema, OrderSchema
 from example_app.services.ordering import place_order
-from flask_backend_patterns import Blueprint, NotFoundError, Page, idempotent
+from example_app.services.refunds import refund_order, refundable
+from example_app.views.caller import caller_id
+from flask_backend_patterns import (
+    Blueprint,
+    NotFoundError,
+    Page,
+    current_actor,
+    idempotent,
+    require_permission,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,41 +32,51 @@ if TYPE_CHECKING:
 blp = Blueprint("orders", __name__, url_prefix="/api/orders", description="Orders and their lines")
 
 
+def owner_of(order_id: int) -> int | None:
+    """Who placed an order."""
+    return OrderRepository(db.session()).owner_id(order_id)
+
+
 def location_of(order: Order) -> str:
     """Where an order can be read."""
     return url_for("orders.get_order", order_id=order.id)
 
 
 @blp.post("")
-@require_login
+@require_permission("orders:create")
 @idempotent()
 @blp.arguments(NewOrderSchema, example={"lines": [{"sku": "P-00001", "quantity": 1}]})
 @blp.response(201, OrderSchema, location=location_of)
 def create_order(body: Mapping[str, Sequence[WantedLine]]) -> Order:
     """Place an order; its confirmation is sent by a job. Sent again with the same key, it is placed once."""
-    return place_order(current_actor().id, body["lines"])
+    return place_order(caller_id(), body["lines"])
 
 
 @blp.get("")
-@require_login
+@require_permission("orders:read", scoped=True)
 @blp.response(200, OrderSchema)
 @blp.paginate(Page(sort=SORT_COLUMNS, default_sort="-created"))
 def list_orders() -> Select[Order]:
     """The caller's orders, newest first; everybody's for the staff."""
-    return OrderRepository(db.session()).all(user_id=_owner_filter())
+    return OrderRepository.visible_to(current_actor)
 
 
 @blp.get("/<int(max=2147483647):order_id>")
-@require_login
+@require_permission("orders:read", owner=owner_of, secret=True)
 @blp.response(200, OrderSchema)
 def get_order(order_id: int) -> Order:
     """One order. Somebody else's is not found, rather than forbidden: its number tells nothing."""
-    order = OrderRepository(db.session()).get(order_id, user_id=_owner_filter())
+    order = OrderRepository(db.session()).get(order_id)
     if order is None:
         raise NotFoundError("No such order.")
     return order
 
 
-def _owner_filter() -> int | None:
-    actor = current_actor()
-    return None if actor.is_staff else actor.id
+@blp.post("/<int(max=2147483647):order_id>/refund")
+@require_permission("orders:refund", resource=refundable)
+@idempotent()
+@blp.response(200, OrderSchema)
+@blp.alt_response(409, description="The order has been refunded or cancelled already.")
+def refund(order_id: int) -> Order:
+    """Give the money back. Support up to 500 euros within 30 days; admins always."""
+    return refund_order(order_id)

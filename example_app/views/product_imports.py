@@ -8,12 +8,19 @@ from typing import IO, TYPE_CHECKING
 
 from flask import current_app, request, url_for
 
-from example_app.basic_auth import current_actor, require_role
 from example_app.extensions import db
 from example_app.repositories.imports import ProductImportRepository
 from example_app.schemas.products import ProductImportSchema, RejectionSchema
 from example_app.services import product_imports
-from flask_backend_patterns import Blueprint, NotFoundError, Page, UnsupportedMediaTypeError, ValidationError
+from example_app.views.caller import caller_id
+from flask_backend_patterns import (
+    Blueprint,
+    NotFoundError,
+    Page,
+    UnsupportedMediaTypeError,
+    ValidationError,
+    require_permission,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +55,7 @@ def location_of(stored: ProductImport) -> str:
 
 
 @blp.post("")
-@require_role("manager", "admin")
+@require_permission("imports:create")
 @blp.doc(requestBody=UPLOAD)
 @blp.response(202, ProductImportSchema, location=location_of)
 @blp.alt_response(413, description="The file is too large.")
@@ -60,13 +67,13 @@ def create_import() -> ProductImport:
     return product_imports.submit(
         content=content,
         filename=filename,
-        user_id=current_actor().id,
+        user_id=caller_id(),
         folder=Path(current_app.instance_path) / "uploads",
     )
 
 
 @blp.get("/<int(max=2147483647):import_id>")
-@require_role("manager", "admin")
+@require_permission("imports:read")
 @blp.response(200, ProductImportSchema)
 def get_import(import_id: int) -> ProductImport:
     """How far an import is."""
@@ -74,7 +81,7 @@ def get_import(import_id: int) -> ProductImport:
 
 
 @blp.get("/<int(max=2147483647):import_id>/rejections")
-@require_role("manager", "admin")
+@require_permission("imports:read")
 @blp.response(200, RejectionSchema)
 @blp.paginate(Page(limit=100, max_limit=1_000))
 def list_rejections(import_id: int) -> Callable[[PageRequest], tuple[Sequence[ProductImportRejection], int]]:

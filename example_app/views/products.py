@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING
 
 from flask.views import MethodView
 
-from example_app.basic_auth import require_role
 from example_app.extensions import db
 from example_app.repositories.products import SORT_COLUMNS, ProductFilters, ProductRepository
 from example_app.schemas.products import ProductChangeSchema, ProductSchema
 from example_app.services.catalog import change_product
-from flask_backend_patterns import Blueprint, CursorPage, NotFoundError, Page, conditional, matched_version
+from flask_backend_patterns import (
+    Blueprint,
+    CursorPage,
+    NotFoundError,
+    Page,
+    conditional,
+    matched_version,
+    public,
+    require_permission,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +30,8 @@ if TYPE_CHECKING:
 
 blp = Blueprint("products", __name__, url_prefix="/api/products", description="What is for sale")
 
+CATALOGUE = "the catalogue is for everybody"
+
 
 def current_version(product_id: int) -> int | None:
     """The version that the product has now."""
@@ -29,6 +39,7 @@ def current_version(product_id: int) -> int | None:
 
 
 @blp.get("")
+@public(reason=CATALOGUE)
 @blp.response(200, ProductSchema)
 @blp.paginate(Page(sort=SORT_COLUMNS), filters=ProductFilters)
 def list_products() -> Select[Product]:
@@ -37,6 +48,7 @@ def list_products() -> Select[Product]:
 
 
 @blp.get("/feed")
+@public(reason=CATALOGUE)
 @blp.response(200, ProductSchema)
 @blp.paginate(CursorPage(sort=SORT_COLUMNS), filters=ProductFilters)
 def feed_products() -> Select[Product]:
@@ -49,6 +61,7 @@ def feed_products() -> Select[Product]:
 class OneProduct(MethodView):
     """A product and its versions."""
 
+    @public(reason=CATALOGUE)
     @blp.response(200, ProductSchema)
     def get(self, product_id: int) -> Product:
         """One product."""
@@ -57,7 +70,7 @@ class OneProduct(MethodView):
             raise NotFoundError("No such product.")
         return product
 
-    @require_role("manager", "admin")
+    @require_permission("products:update")
     @blp.arguments(ProductChangeSchema)
     @blp.response(200, ProductSchema)
     def patch(self, changes: Mapping[str, object], product_id: int) -> Product:

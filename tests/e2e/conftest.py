@@ -101,8 +101,15 @@ class ShopProcess:
         return [process for process in self.family if is_alive(process)]
 
     def client(self, role: str | None = None) -> httpx.Client:
-        auth = (f"{role}@shop.example", "shop-demo") if role else None
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", auth=auth, timeout=20)
+        """A client, logged in as the demo's user of that role."""
+        headers = {"Authorization": f"Bearer {self.tokens(role)['access_token']}"} if role else {}
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=20)
+
+    def tokens(self, role: str) -> dict[str, str]:
+        """What a login of the demo's user of that role gives."""
+        body = {"login": f"{role}@shop.example", "password": "shop-demo"}
+        with self.client() as client:
+            return client.post("/auth/login", json=body).raise_for_status().json()["data"]
 
     def close(self) -> None:
         if self.process.poll() is None:

@@ -1,9 +1,6 @@
 """`/docs` as people use it: in a real browser, with no other host in reach."""
 
 import json
-import os
-import shutil
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,9 +12,8 @@ from flask import Flask, request
 from flask_migrate import upgrade
 from flask_smorest import Api
 from marshmallow import Schema, fields
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.serving import make_server
 
 from example_app import create_app
 from example_app.extensions import db
@@ -26,16 +22,18 @@ from example_app.seeding.story import Sizes
 from example_app.seeding.writing import seed
 from flask_backend_patterns import BackendPatterns, Blueprint, InvalidTokenError, UnauthorizedError
 
+from .browsing import REMEMBER_BREACHES, launched, served
+
 pytestmark = pytest.mark.xdist_group("browser")
 
 TOKEN = "t0ken-of-ann"
+# Argon2 at its lowest cost.
+CHEAP_PASSWORDS = {
+    "BACKEND_AUTH_PASSWORD_TIME_COST": 1,
+    "BACKEND_AUTH_PASSWORD_MEMORY_KIB": 8,
+    "BACKEND_AUTH_PASSWORD_PARALLELISM": 1,
+}
 TITLE = "Coffee <b>&</b> Käse"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-NEXT = "Install it (Debian: apt-get install chromium) and run `make test` again."
-# The app has a name of its own, since Swagger UI is shyer on localhost. No other name is found, so a page that needs another
-# host would break.
-HOST = "coffee.example"
-OFFLINE = f"--host-resolver-rules=MAP {HOST} 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 
 
 class ActorSchema(Schema):
@@ -78,32 +76,11 @@ def make_app() -> Flask:
     return app
 
 
-@contextmanager
-def served(wsgi_app) -> Iterator[str]:
-    """The address of a real server with `wsgi_app`."""
-    server = make_server("127.0.0.1", 0, wsgi_app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://{HOST}:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join(timeout=10)
-        server.server_close()
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium (or Chrome); without one the tests are skipped, on CI they fail."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        if os.environ.get("CI", "").lower() in {"1", "true"}:
-            pytest.fail(f"There is no Chromium on this machine. {NEXT}")
-        pytest.skip(f"there is no Chromium on this machine. {NEXT}")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", OFFLINE])
-        yield launched
-        launched.close()
+    """One for all tests of this file."""
+    with launched() as browser:
+        yield browser
 
 
 @dataclass
@@ -126,13 +103,6 @@ class Visit:
         return self.page.evaluate("[...Object.values(localStorage), ...Object.values(sessionStorage)]")
 
 
-REMEMBER_BREACHES = """
-window.breaches = [];
-document.addEventListener("securitypolicyviolation", (event) =>
-    window.breaches.push(`${event.violatedDirective}: ${event.blockedURI} ${event.sourceFile}`));
-"""
-
-
 @contextmanager
 def visit(browser: Browser, url: str) -> Iterator[Visit]:
     """Open `url` in a browser profile of its own and wait until the operations are shown."""
@@ -150,17 +120,16 @@ def visit(browser: Browser, url: str) -> Iterator[Visit]:
         context.close()
 
 
-def authorize(page: Page, **values: str) -> None:
-    """Fill the first form of the "Authorize" dialog; `value` for a token, `username` and `password` for Basic."""
+def authorize(page: Page, token: str) -> None:
+    """Fill the form for bearer tokens of the "Authorize" dialog."""
     page.locator(".auth-wrapper .btn.authorize").first.click()
-    dialog = page.locator(".modal-ux")
-    if dialog.get_by_role("button", name="Logout").count():
-        dialog.get_by_role("button", name="Logout").first.click()
-    inputs = dialog.locator("input")
-    for index, value in enumerate(values.values()):
-        inputs.nth(index).fill(value)
-    dialog.locator(".btn.authorize").first.click()
-    dialog.locator(".btn-done").click()
+    form = page.locator(".modal-ux .auth-container").filter(has_text="http, Bearer")
+    logout = form.get_by_role("button", name="Logout")
+    if logout.count():
+        logout.click()
+    form.locator("input").fill(token)
+    form.locator(".btn.authorize").click()
+    form.locator(".btn-done").click()
 
 
 def try_out(
@@ -213,7 +182,7 @@ def test_the_page_works_with_no_other_host_in_reach(browser, prefix, slash):
             assert page.title() == TITLE
             expect(page.locator(".info .title")).to_contain_text(TITLE)
             assert page.locator(".validator-wrapper, .online-validator").count() == 0
-            authorize(page, value=TOKEN)
+            authorize(page, TOKEN)
             status, body = try_out(page, "whoami")
             assert (status, '"Ann"' in body) == (200, True)
             assert urlsplit(host).netloc in body
@@ -227,7 +196,7 @@ def test_a_wrong_token_is_answered_in_the_error_envelope(browser):
     with served(make_app()) as base_url, visit(browser, f"{base_url}/docs") as seen:
         status, body = try_out(seen.page, "whoami")
         assert (status, "UNAUTHORIZED" in body) == (401, True)
-        authorize(seen.page, value="guessed")
+        authorize(seen.page, "guessed")
         status, body = try_out(seen.page, "whoami")
         assert (status, "INVALID_TOKEN" in body) == (401, True)
         assert_kept_to_itself(seen, base_url)
@@ -259,6 +228,7 @@ def shop_app(sqlite_url: str, redis_url: str, tmp_path: Path) -> Iterator[Flask]
             "SHOP_INSTANCE": tmp_path / "instance",
             "SQLALCHEMY_DATABASE_URI": sqlite_url,
             "BACKEND_REDIS_URL": redis_url,
+            **CHEAP_PASSWORDS,
         }
     )
     with app.app_context():
@@ -271,7 +241,7 @@ def shop_app(sqlite_url: str, redis_url: str, tmp_path: Path) -> Iterator[Flask]
 
 
 def test_the_shop_is_used_from_its_page(browser, shop_app):
-    """Somebody logs in by HTTP Basic, looks who they are, places an order and finds it among theirs.
+    """Somebody gets a token on the page, pastes it, looks who they are, places an order and finds it among theirs.
 
     Sent again with the same key it is placed once. Everything from one host, within the page's policy, and with nothing on
     the browser's console.
@@ -281,7 +251,11 @@ def test_the_shop_is_used_from_its_page(browser, shop_app):
     key = {"Idempotency-Key": "from-the-page-1"}
     with served(shop_app) as base_url, visit(browser, f"{base_url}/docs") as seen:
         page = seen.page
-        authorize(page, username=me, password=DEMO_PASSWORD)
+        status, shown = try_out(
+            page, "auth_login", body=json.dumps({"login": me, "password": DEMO_PASSWORD, "delivery": "body"})
+        )
+        assert status == 200
+        authorize(page, json.loads(shown)["data"]["access_token"])
         status, shown = try_out(page, "account_get_me")
         caller = json.loads(shown)["data"]
         assert (status, caller["email"], caller["role"]) == (200, me, "customer")

@@ -2,15 +2,18 @@
 
 import email
 import os
+import re
 import signal
 import socket
 import sqlite3
 import sys
+import time
 import uuid
 from contextlib import closing
 
-import httpx
 import pytest
+
+from flask_backend_patterns.testing.redis_server import RedisServer
 
 pytestmark = pytest.mark.xdist_group("shop")
 
@@ -128,9 +131,9 @@ class SlowUpload:
         self._rest = b"SLOW-1,Thing,,1.00,1\n"
         body = HEADER.encode()
         self._connection = socket.create_connection(("127.0.0.1", shop.port), timeout=30)
-        credentials = httpx.BasicAuth("admin@shop.example", "shop-demo")._auth_header
+        token = shop.tokens("admin")["access_token"]
         head = (
-            f"POST /api/product-imports HTTP/1.1\r\nHost: shop\r\nAuthorization: {credentials}\r\n"
+            f"POST /api/product-imports HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer {token}\r\n"
             f"Content-Type: text/csv\r\nContent-Length: {len(body) + len(self._rest)}\r\n\r\n"
         )
         self._connection.sendall(head.encode() + body)
@@ -309,6 +312,69 @@ def test_gunicorn_serves_it_too(start_shop, tmp_path):
     shop.signal(signal.SIGTERM)
     assert shop.wait() == 0, shop.output
     assert shop.left_behind() == []
+
+
+@pytest.fixture
+def own_redis():
+    """A Redis beside the shop, which may be killed without ending the shop."""
+    server = RedisServer()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("outage", ["killed", "hung"])
+def test_who_is_logged_in_reads_on_without_redis(start_shop, tmp_path, own_redis, eventually, outage):
+    """Reads are answered, by token and by cookie; a refresh is a quick 503, and spends nothing.
+
+    The budget is 100 ms for the request that notices; here ten times that, for a machine that is busy with other tests.
+    """
+    shop = start_shop(tmp_path, BACKEND_REDIS_URL=own_redis.url)
+    shop.wait_until_open()
+    refresh = {"refresh_token": shop.tokens("customer")["refresh_token"]}
+    with shop.client("customer") as client, shop.client() as browser:
+        assert client.get("/api/orders").status_code == 200
+        assert sent_form(browser).headers["Location"] == "/account"
+        assert "Where you are logged in" in browser.get("/account").text
+        own_redis.kill() if outage == "killed" else own_redis.suspend()
+
+        for request, status in [
+            (lambda: client.post("/auth/refresh", json=refresh), 503),
+            (lambda: client.get("/api/orders"), 200),
+            (lambda: browser.get("/account"), 200),
+        ]:
+            for _ in range(5):
+                began = time.perf_counter()
+                response = request()
+                assert (response.status_code, time.perf_counter() - began < 1) == (status, True), (
+                    response.text
+                )
+        assert "cannot be shown right now" in response.text
+        with shop.client() as stranger:
+            page = sent_form(stranger)
+            assert (page.status_code, page.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
+        refused = client.post("/auth/refresh", json=refresh)
+        assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
+        assert shop.process.poll() is None
+
+        if outage == "hung":
+            own_redis.resume()
+            tokens = eventually(lambda: refreshed(client, refresh), what="the refresh")
+            client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+            assert client.get("/api/orders").status_code == 200
+
+
+def refreshed(client, refresh):
+    response = client.post("/auth/refresh", json=refresh)
+    assert response.status_code in {200, 503}, response.text
+    return response.json().get("data")
+
+
+def sent_form(browser):
+    browser.headers["Accept"] = "text/html"
+    token = re.search('name="csrf_token" value="([^"]+)"', browser.get("/login").text)[1]
+    form = {"csrf_token": token, "login": "customer@shop.example", "password": "shop-demo"}
+    return browser.post("/login", data=form)
 
 
 @pytest.mark.parametrize(

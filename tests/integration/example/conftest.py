@@ -1,6 +1,7 @@
 """The shop on a database of its own, once on SQLite and once on PostgreSQL."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,12 @@ from example_app import create_app
 from example_app.extensions import db
 from example_app.models import Product, User
 from example_app.transactions import write_transaction
+from flask_backend_patterns.testing.postgres_server import fresh_schema
+
+from .logins import CHEAP_PASSWORDS, SECRET
+from .staged_shop import Stage
+
+PEOPLE_PER_ROLE = 1_000
 
 
 @pytest.fixture
@@ -21,6 +28,8 @@ def shop_app(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Flas
             "SHOP_INSTANCE": tmp_path / "instance",
             "SQLALCHEMY_DATABASE_URI": database_url,
             "BACKEND_REDIS_URL": redis_url,
+            "JWT_SECRET_KEY": SECRET,
+            **CHEAP_PASSWORDS,
             "TESTING": True,
         }
     )
@@ -58,3 +67,33 @@ def stock(shop: Flask) -> Callable[..., dict[str, int]]:
             return {product.sku: product.id for product in products}
 
     return put
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def stage(request, redis_server, tmp_path_factory) -> Iterator[Stage]:
+    """A shop full of people, on each database, for all tests of the module."""
+    folder = tmp_path_factory.mktemp("staged")
+    redis_server.reset()
+    with ExitStack() as stack:
+        url = f"sqlite:///{folder / 'shop.db'}"
+        if request.param == "postgresql":
+            url = stack.enter_context(fresh_schema(request.getfixturevalue("postgres_server")))
+        app = create_app(
+            {
+                "SHOP_INSTANCE": folder / "instance",
+                "SQLALCHEMY_DATABASE_URI": url,
+                "BACKEND_REDIS_URL": redis_server.url,
+                "JWT_SECRET_KEY": SECRET,
+                "BACKEND_AUTH_FAILURES_PER_ADDRESS": "100000/minute",
+                # One connection has to be enough for a request: two of them could each hold one and wait for another.
+                "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 1, "max_overflow": 0, "pool_timeout": 5},
+                **CHEAP_PASSWORDS,
+                "TESTING": True,
+            }
+        )
+        with app.app_context():
+            upgrade()
+        yield Stage(app, people=PEOPLE_PER_ROLE)
+        with app.app_context():
+            db.engine.dispose()
+        app.extensions["example_app.queue"].connection.close()

@@ -2,12 +2,11 @@
 
 import pytest
 
-from example_app import basic_auth
-from example_app.seeding.demo import DEMO_PASSWORD, DEMO_USERS
 from example_app.seeding.story import Sizes
 from example_app.seeding.writing import seed
 
-LOGINS = {user.role: (user.email, DEMO_PASSWORD) for user in DEMO_USERS}
+from .logins import LOGINS
+
 CSV = b"sku,name,description,price,stock\nX-1,Name,,1.00,1\n"
 STATUS = {None: 401, "customer": 403, "support": 403, "manager": 200, "admin": 200}
 
@@ -45,34 +44,6 @@ def test_numbers_beyond_all_rows_are_not_found(client, path, number):
     """404, whatever the database could hold; digits of other scripts are no numbers."""
     response = client.get(f"/api/{path.format(number)}", auth=LOGINS["admin"])
     assert (response.status_code, response.get_json()["error"]["code"]) == (404, "NOT_FOUND")
-
-
-@pytest.mark.parametrize(
-    "header", ["Bearer abc", 'Digest username="admin@shop.example"', "Basic", "Basic !!"]
-)
-def test_other_credentials_are_none(client, header):
-    """401 with the challenge, never a failure."""
-    response = client.get("/api/me", headers={"Authorization": header})
-    assert response.status_code == 401
-    assert response.headers["WWW-Authenticate"] == 'Basic realm="shop"'
-
-
-def test_unknown_users_cost_what_known_ones_cost(client, monkeypatch):
-    """A password is verified once for each attempt, whether or not there is such a user."""
-    calls, hasher = [], basic_auth._hasher
-
-    class Counting:
-        hash = staticmethod(hasher.hash)
-
-        @staticmethod
-        def verify(stored, password):
-            calls.append(stored)
-            return hasher.verify(stored, password)
-
-    monkeypatch.setattr(basic_auth, "_hasher", Counting)
-    for name in ("nobody@shop.example", "admin@shop.example", "user6@customers.example", "a\0b"):
-        assert client.get("/api/me", auth=(name, "wrong")).status_code == 401
-    assert len(calls) == 4
 
 
 def test_a_customers_orders_are_counted_and_newest_first(client):

@@ -6,11 +6,11 @@ import pytest
 
 from example_app.extensions import db
 from example_app.models import Product
-from example_app.seeding.demo import DEMO_PASSWORD, DEMO_USERS
 from example_app.seeding.story import Sizes
 from example_app.seeding.writing import seed
 
-LOGINS = {user.role: (user.email, DEMO_PASSWORD) for user in DEMO_USERS}
+from .logins import LOGINS
+
 MANAGER = LOGINS["manager"]
 
 

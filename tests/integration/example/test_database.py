@@ -9,13 +9,16 @@ from alembic.migration import MigrationContext
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
+from werkzeug.security import generate_password_hash
 
 from example_app.extensions import db
 from example_app.models import Account, Base, Order, OrderLine, Transfer, User
+from example_app.seeding.demo import DEMO_PASSWORD, DEMO_USERS
 from example_app.seeding.story import Sizes, Story
 from example_app.seeding.writing import seed
 from example_app.services.ordering import WantedLine, place_order
 from example_app.transactions import write_transaction
+from flask_backend_patterns import verify_password
 
 SMALL = Sizes(users=30, products=50, orders=120)
 
@@ -44,6 +47,36 @@ def test_migrations_can_be_taken_back(shop):
     assert set(inspect(db.engine).get_table_names()) <= {"alembic_version"}
     upgrade()
     assert "orders" in inspect(db.engine).get_table_names()
+
+
+def test_logins_come_to_a_shop_that_has_data(shop, shop_app):
+    """From before there were logins and back: nothing else is lost, everybody is active, and old passwords count."""
+    seed(SMALL)
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE orders SET refunded_at = created_at WHERE id = 1"))
+    kept = [User.id, User.email, User.role, User.created_at], [Order.id, Order.user_id, Order.total_cents]
+    before = [rows_of(columns) for columns in kept]
+    downgrade(revision="0002")
+    assert not {"is_active", "verified_at"} & {one["name"] for one in inspect(db.engine).get_columns("users")}
+    assert not [
+        name for name in inspect(db.engine).get_table_names() if "api_keys" in name or "roles" in name
+    ]
+    old_hash = generate_password_hash("of years ago", method="pbkdf2:sha256:1000")
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE users SET password_hash = :it WHERE id = 1"), {"it": old_hash})
+    upgrade()
+    assert [rows_of(columns) for columns in kept] == before
+    assert set(rows_of([User.is_active, User.verified_at])) == {(True, None)}
+    assert set(rows_of([Order.refunded_at])) == {(None,)}
+    body = {"login": "customer@shop.example", "password": "of years ago"}
+    assert shop_app.test_client().post("/auth/login", json=body).status_code == 200
+    assert rows_of([User.password_hash])[0][0].startswith("$argon2id$")
+
+
+def rows_of(columns):
+    rows = [tuple(row) for row in db.session.execute(select(*columns).order_by(columns[0].table.c.id))]
+    db.session.rollback()
+    return rows
 
 
 def all_rows():
@@ -101,6 +134,17 @@ def test_the_books_of_the_seed_balance(shop):
             gained.where(Transfer.from_account_id == account.id)
         )
         assert account.balance_cents == balance
+
+
+def test_only_the_demo_can_log_in(shop):
+    """Four verified users with one hash, a role each; all others are history."""
+    seed(SMALL)
+    demo = db.session.scalars(select(User).where(User.password_hash.is_not(None)).order_by(User.id)).all()
+    assert [(user.email, user.role) for user in demo] == [(one.email, one.role) for one in DEMO_USERS]
+    assert len({user.password_hash for user in demo}) == 1
+    assert all(user.is_active and user.verified_at is not None for user in demo)
+    assert verify_password(DEMO_PASSWORD, demo[0].password_hash)
+    assert db.session.scalar(select(func.count()).select_from(User)) == SMALL.users
 
 
 def test_a_seeded_shop_takes_orders(shop):

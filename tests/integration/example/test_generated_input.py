@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from example_app.seeding.demo import DEMO_PASSWORD, DEMO_USERS
 from example_app.seeding.story import Sizes
 from example_app.seeding.writing import seed
 
-LOGINS = {user.role: (user.email, DEMO_PASSWORD) for user in DEMO_USERS}
+from .logins import LOGINS
+
 LISTS = ["/api/products", "/api/products/feed", "/api/orders"]
 GENEROUS = settings(
     max_examples=150,
