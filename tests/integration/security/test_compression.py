@@ -57,7 +57,9 @@ def untouched_routes(app):
     @app.get("/encoded")
     def encoded():
         return Response(
-            gzip.compress(b"x" * 9000, mtime=0) * 50, mimetype="text/plain", headers={"Content-Encoding": "gzip"}
+            gzip.compress(b"x" * 9000, mtime=0) * 50,
+            mimetype="text/plain",
+            headers={"Content-Encoding": "gzip"},
         )
 
     @app.get("/no-transform")
