@@ -1,6 +1,8 @@
 """Feeds on a real Redis, closed when the test ends, and what they have logged."""
 
+import gc
 import sys
+import threading
 import time
 from functools import partial
 
@@ -24,6 +26,16 @@ class RecordedLog:
     @property
     def names(self):
         return [name for name, _ in self.events]
+
+
+@pytest.fixture(autouse=True)
+def alone():
+    """Apps of earlier tests that nobody has thrown away yet still listen; these tests count who does."""
+    gc.collect()
+    deadline = time.monotonic() + 20
+    while any(thread.name.startswith("near-cache-") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline, "somebody keeps an app of an earlier test"
+        time.sleep(0.01)
 
 
 @pytest.fixture
