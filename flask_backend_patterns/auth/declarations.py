@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from ..declarations import Declaration, Documentation, Phase
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
 _SECURED = Documentation(secured=True)
 _OPTIONAL = Documentation(secured=True, secured_optionally=True)
 
@@ -37,6 +38,10 @@ class RequireAuth(AuthDeclaration):
 
     optional: bool = False
     fresh_seconds: int | None = None
+
+    def error_statuses(self, method: str) -> tuple[int, ...]:
+        """401, and 403 for methods that want a CSRF value from callers with a cookie."""
+        return (401,) if method in SAFE_METHODS else (401, 403)
 
     def documentation(self, method: str) -> Documentation:
         """The security requirement of the operation."""

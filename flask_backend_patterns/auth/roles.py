@@ -60,6 +60,10 @@ class Roles:
         known = table.remembered.get((roles, scopes))
         return self._find(table, roles, scopes) if known is None else known
 
+    def in_force(self) -> object:
+        """The same object as long as roles mean the same."""
+        return self._current()
+
     def expanded(self, roles: Iterable[str]) -> tuple[str, ...]:
         """`roles` and all that they inherit, each once; those that do not exist stay as they are."""
         return self._current().expanded(roles)

@@ -259,6 +259,7 @@ class Parts:
             revocations=self.revocations,
             places=replace(self.places, order=tuple(item for item in self.places.order if item == place)),
             expand_roles=self.roles.expanded,
+            roles_in_force=self.roles.in_force,
             admission=self.bond,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from flask import request
 
@@ -33,7 +33,10 @@ class Admission(Protocol):
 
 
 class JWTAuthenticator:
-    """Finds out who calls by the token in a header or a cookie; stateless, shared by threads."""
+    """Finds out who calls by the token in a header or a cookie; shared by threads.
+
+    `roles_in_force` gives another object whenever roles have changed: with it actors are remembered with their tokens.
+    """
 
     name = "jwt"
 
@@ -45,12 +48,14 @@ class JWTAuthenticator:
         revocations: RevocationList | None = None,
         places: TokenPlaces | None = None,
         expand_roles: ExpandRoles | None = None,
+        roles_in_force: Callable[[], object] | None = None,
         admission: Admission | None = None,
     ) -> None:
         self._verify = verifier.verify
         self._permissions_of = permissions_of
         self._is_revoked = None if revocations is None else revocations.is_revoked
         self._expand_roles = expand_roles
+        self._roles_in_force = roles_in_force
         self._admission = admission
         self._places = places or TokenPlaces()
         self._lowered = self._places.scheme.lower()
@@ -105,6 +110,20 @@ class JWTAuthenticator:
             )
         if self._admission is not None:
             self._admission.admit(token, place)
+        return self._remembered(token, place)
+
+    def _remembered(self, token: VerifiedToken, place: str) -> Actor:
+        """The actor, made once for a token as long as the roles mean the same."""
+        roles_in_force = None if self._roles_in_force is None else self._roles_in_force()
+        known = token.notes.get(place)
+        if known is not None and known[0] is roles_in_force:
+            return cast("Actor", known[1])
+        actor = self._make(token, place)
+        if roles_in_force is not None:
+            token.notes[place] = (roles_in_force, actor)
+        return actor
+
+    def _make(self, token: VerifiedToken, place: str) -> Actor:
         roles, scopes = token.roles, token.scopes
         # Who may do less than the roles allow does not count as one of them.
         named = roles if scopes is None or EVERYTHING in scopes else ()

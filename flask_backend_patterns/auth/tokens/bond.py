@@ -111,7 +111,7 @@ class ExtendedBond:
         there is no such user.
         """
         hooks = self._hooks or self._connect(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
-        header, claims = thawed(token.header), complete(thawed(token.claims))
+        header, claims = _copies(token)
         user = None
         if hooks is not None and hooks.has_loaders:
             refused, user = hooks.ask_loaders(header, claims)
@@ -123,6 +123,27 @@ class ExtendedBond:
     def admit_nobody(self) -> None:
         """A request without a token: `get_jwt()` is empty then, as with `@jwt_required(optional=True)`."""
         _remember({}, {}, {"loaded_user": None}, None)
+
+
+def _copies(token: VerifiedToken) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(header, claims) for one request to change as it likes."""
+    known = token.notes.get(PACKAGE)
+    if known is None:
+        parts = thawed(token.header), complete(thawed(token.claims))
+        known = token.notes[PACKAGE] = [(part, _nested(part)) for part in parts]
+    (header, in_header), (claims, in_claims) = known
+    return _copy(header, in_header), _copy(claims, in_claims)
+
+
+def _nested(part: dict[str, Any]) -> list[str]:
+    return [name for name, value in part.items() if isinstance(value, (dict, list))]
+
+
+def _copy(part: dict[str, Any], nested: list[str]) -> dict[str, Any]:
+    copied = dict(part)
+    for name in nested:
+        copied[name] = thawed(part[name])
+    return copied
 
 
 def complete(claims: dict[str, Any]) -> dict[str, Any]:

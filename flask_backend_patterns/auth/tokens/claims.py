@@ -40,6 +40,8 @@ class VerifiedToken:
     not_before: float
     claims: Mapping[str, Any] = field(repr=False)
     header: Mapping[str, Any] = field(repr=False)
+    # What readers have made of it, by reader, for the next request that shows it.
+    notes: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     objection: str | None = None
 
     def require_fit(self) -> None:

@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 from flask import Flask, jsonify
+from flask_jwt_extended import get_jwt, get_jwt_header
 from flask_smorest import Api
 
 from flask_backend_patterns import (
@@ -19,6 +20,7 @@ from flask_backend_patterns import (
     idempotent,
     issue_tokens,
     public,
+    require_permission,
     require_role,
     revoke_tokens,
 )
@@ -158,6 +160,12 @@ def document_of(app):
     def one():
         return {}
 
+    @blp.post("/one")
+    @required
+    @blp.response(200)
+    def change():
+        return {}
+
     @blp.get("/two")
     @required(optional=True)
     @blp.response(200)
@@ -184,7 +192,10 @@ def test_the_document_names_the_ways_to_authenticate():
     assert (schemes[key]["in"], schemes[key]["name"]) == ("header", "X-Key")
     security = {path: entry["get"]["security"] for path, entry in document["paths"].items()}
     assert security == {"/one": [{"jwt": []}, {key: []}], "/two": [{"jwt": []}, {key: []}, {}], "/three": []}
-    assert "401" in document["paths"]["/one"]["get"]["responses"]
+    responses = {method: set(entry["responses"]) for method, entry in document["paths"]["/one"].items()}
+    assert "401" in responses["get"]
+    assert "403" not in responses["get"]
+    assert {"401", "403"} <= responses["post"]  # the CSRF value of a cookie
 
 
 def test_idempotency_keys_belong_to_the_actor(redis_url):
@@ -349,3 +360,41 @@ def test_an_app_that_is_thrown_away_takes_its_threads_along(redis_url):
         gc.collect()
         time.sleep(0.02)
     assert listeners() == []
+
+
+def test_changed_roles_count_for_tokens_that_are_known(redis_url):
+    """What an actor may do is made once for a token, and anew when the roles are."""
+    roles = {"clerk": ["p:read"]}
+    app = make_app(redis_url, BACKEND_AUTH_ROLES=lambda: roles, BACKEND_AUTH_ROLES_CACHE_SECONDS=3_600)
+    app.add_url_rule("/p", "p", require_permission("p:read")(lambda: jsonify(roles=current_actor.roles)))
+    with app.app_context():
+        token = issue_tokens("7", roles=["clerk"]).access_token
+    client, headers = app.test_client(), {"Authorization": f"Bearer {token}"}
+    assert [client.get("/p", headers=headers).get_json()["roles"] for _ in range(2)] == [["clerk"]] * 2
+    roles = {"clerk": {"permissions": [], "inherits": ["guest"]}, "guest": ["q:read"]}
+    with app.app_context():
+        auth_state().roles.reload()
+    assert client.get("/p", headers=headers).status_code == 403
+    roles = {"clerk": {"permissions": ["p:read"], "inherits": ["guest"]}, "guest": []}
+    with app.app_context():
+        auth_state().roles.reload()
+    assert client.get("/p", headers=headers).get_json()["roles"] == ["clerk", "guest"]
+
+
+def test_what_a_view_does_to_the_claims_stays_in_its_request(redis_url):
+    """`get_jwt()` gives each request its own, however deep."""
+    app = make_app(redis_url)
+
+    @app.get("/claims")
+    @required
+    def claims():
+        found = get_jwt()
+        seen = [list(found["roles"]), found.get("mine"), dict(get_jwt_header())]
+        found["roles"].append("admin")
+        found["mine"] = True
+        get_jwt_header()["mine"] = True
+        return jsonify(seen)
+
+    client, headers = app.test_client(), bearer(app)
+    answers = [client.get("/claims", headers=headers).get_json() for _ in range(3)]
+    assert answers == [[[], None, {"alg": "HS256", "typ": "JWT"}]] * 3
