@@ -48,6 +48,8 @@ class Masker:
 
     def mask(self, value: Any, depth: int = MAX_DEPTH) -> Any:
         """`value` with secrets replaced; unchanged objects are returned as they are, nothing is modified."""
+        if type(value) is dict and depth:  # every event: not worth the questions below
+            return {key: self._mask_item(key, item, depth) for key, item in value.items()}
         if isinstance(value, Headers):
             value = dict(value)
         elif is_dataclass(value) and not isinstance(value, type):
@@ -63,8 +65,10 @@ class Masker:
         return value
 
     def _mask_item(self, key: Any, item: Any, depth: int) -> Any:
-        if isinstance(key, str) and self.is_secret(key):
-            return MASK
+        if isinstance(key, str):
+            known = self._known.get(key)
+            if self.is_secret(key) if known is None else known:
+                return MASK
         if isinstance(item, (str, int, float, type(None))):
             return item
         return self.mask(item, depth - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .._contribution import ACTOR_ID_KEY, REQUEST_ID_KEY, Contribution, EventLog
 from .events import LoggingEventLog
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .._contribution import Answer
     from .metrics import Metrics
     from .settings import ObservabilitySettings
+
+NOBODY: Final[dict[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ def contribution(app: Flask, state: ObservabilityState) -> Contribution:
 def write_access_log(log: EventLog, exchange: Exchange) -> None:
     """The `request` event; the query string is left out, since people put secrets there."""
     environ = exchange.environ
+    actor_id = environ.get(ACTOR_ID_KEY)
+    actor = {"actor_id": actor_id} if actor_id else NOBODY
     log.info(
         "request",
         method=environ.get("REQUEST_METHOD"),
@@ -83,7 +87,7 @@ def write_access_log(log: EventLog, exchange: Exchange) -> None:
         duration_ms=round(exchange.elapsed_ms(), 2),
         bytes=_content_length(exchange.headers),
         request_id=exchange.request_id,
-        **({"actor_id": environ[ACTOR_ID_KEY]} if environ.get(ACTOR_ID_KEY) else {}),
+        **actor,
     )
 
 
