@@ -48,12 +48,8 @@ class Masker:
 
     def mask(self, value: Any, depth: int = MAX_DEPTH) -> Any:
         """`value` with secrets replaced; unchanged objects are returned as they are, nothing is modified."""
-        if type(value) is dict and depth:  # every event: not worth the questions below
-            return {key: self._mask_item(key, item, depth) for key, item in value.items()}
-        if isinstance(value, Headers):
-            value = dict(value)
-        elif is_dataclass(value) and not isinstance(value, type):
-            value = {item.name: getattr(value, item.name) for item in fields(value)}
+        if type(value) is not dict:  # what every event is
+            value = _opened(value)
         if isinstance(value, Mapping):
             if not depth:
                 return MASK
@@ -65,13 +61,20 @@ class Masker:
         return value
 
     def _mask_item(self, key: Any, item: Any, depth: int) -> Any:
-        if isinstance(key, str):
-            known = self._known.get(key)
-            if self.is_secret(key) if known is None else known:
-                return MASK
+        if isinstance(key, str) and self.is_secret(key):
+            return MASK
         if isinstance(item, (str, int, float, type(None))):
             return item
         return self.mask(item, depth - 1)
+
+
+def _opened(value: Any) -> Any:
+    """Headers and dataclasses as the dicts that they stand for."""
+    if isinstance(value, Headers):
+        return dict(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: getattr(value, item.name) for item in fields(value)}
+    return value
 
 
 def _plain(key: str) -> str:
