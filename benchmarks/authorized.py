@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from statistics import median
-from time import monotonic, process_time, sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from flask import Flask, jsonify
@@ -19,7 +19,7 @@ from werkzeug.test import create_environ
 from flask_backend_patterns import BackendPatterns, issue_tokens, require_permission
 from flask_backend_patterns.testing.redis_server import RedisServer
 
-from .in_process import log_to_a_file, start_response
+from .in_process import cpu_seconds, log_to_a_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,17 +87,6 @@ def environ(path: str, token: str | None = None) -> dict[str, object]:
     """A request; `token` goes into its `Authorization`."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     return dict(create_environ(path, headers=headers))
-
-
-def cpu_seconds(app: Flask, base: Mapping[str, object], requests: int) -> float:
-    """CPU time of this process for so many requests."""
-    started = process_time()
-    for _ in range(requests):
-        body = app(dict(base), start_response)
-        for _part in body:
-            pass
-        body.close()
-    return process_time() - started
 
 
 def commands_of(redis: Redis) -> int:
