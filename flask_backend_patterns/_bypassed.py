@@ -11,12 +11,11 @@ from weakref import WeakSet
 from flask import request
 
 from ._config import SetupError
-from ._covering import guards_over
+from ._covering import guards_over, held_by
 from .guard import declarations_of, guard_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from types import CellType
 
     from flask import Flask
 
@@ -112,18 +111,10 @@ def _guards_in(function: Any, seen: set[int]) -> Iterator[Guard]:
     guard = guard_of(function)
     if guard is not None:
         yield guard
-    cells = getattr(function, "__closure__", None) or ()
-    held = [getattr(function, "__wrapped__", None), getattr(function, "func", None), *map(_content, cells)]
-    for inner in held if guard is None else (guard.view,):
+    wrapped = getattr(function, "__wrapped__", None), getattr(function, "func", None)
+    for inner in (*wrapped, *held_by(function)) if guard is None else (guard.view,):
         if inspect.isroutine(inner) or isinstance(inner, functools.partial):
             yield from _guards_in(inner, seen)
-
-
-def _content(cell: CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # still empty
-        return None
 
 
 def _unmet(view: Any) -> list[Declaration]:
@@ -143,9 +134,8 @@ def _unmet(view: Any) -> list[Declaration]:
 
 
 def _declared_by(view: Any) -> tuple[Declaration, ...]:
-    return declarations_of(
-        view, ""
-    )  # of no method: what is declared on one handler of a class is not for all
+    # Of no method: what is declared on one handler of a class is not for all.
+    return declarations_of(view, "")
 
 
 def _holds_all(known: Iterable[Declaration], guard: Guard) -> bool:

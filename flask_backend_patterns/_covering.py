@@ -18,9 +18,8 @@ def note_over(view: Any, guard: Guard) -> None:
     """Keep `guard` as long as `view` lives, and what `view` wraps."""
     for covered in _chain(view):
         known = vars(covered).setdefault(OVER, [])
-        if (
-            guard not in known
-        ):  # `functools.wraps` copies attributes: it may be the list of another function too
+        # `functools.wraps` copies attributes: it may be the list of another function too.
+        if guard not in known:
             known.append(guard)
 
 
@@ -28,6 +27,15 @@ def guards_over(view: Any) -> list[Guard]:
     """Every guard that was ever put over `view`, foreign decorators in between or not; innermost first."""
     known: list[Guard] = getattr(view, "__dict__", {}).get(OVER, [])
     return [guard for guard in list(known) if any(item is view for item in _chain(guard.view))]
+
+
+def held_by(function: Any) -> Iterator[Any]:
+    """What the closure of `function` holds."""
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # the cell is still empty
+            continue
 
 
 def _chain(view: Any) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from flask import current_app, request
 from flask.views import MethodView, View
 
 from ._config import SetupError
-from ._covering import note_over
+from ._covering import held_by, note_over
 from ._state import state_of
 from .declarations import Declaration, in_order
 
@@ -391,10 +391,6 @@ def _wrapped_by(function: Any) -> Iterator[Any]:
     flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
     if not (flags & inspect.CO_VARARGS and flags & inspect.CO_VARKEYWORDS):
         return
-    for cell in getattr(function, "__closure__", None) or ():
-        try:
-            held = cell.cell_contents
-        except ValueError:  # the cell is still empty
-            continue
+    for held in held_by(function):
         if inspect.isfunction(held) or isinstance(held, functools.partial):
             yield held

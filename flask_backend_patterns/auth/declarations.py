@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..declarations import Declaration, Documentation, Phase
+from .csrf import SAFE_METHODS
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
 _SECURED = Documentation(secured=True)
 _OPTIONAL = Documentation(secured=True, secured_optionally=True)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flask import request
 
+from ..csrf import is_same
 from ..sessions.authenticator import csrf_failure
-from ..tokens.places import is_same
 
 if TYPE_CHECKING:
     from flask import Response

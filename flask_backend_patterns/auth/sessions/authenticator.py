@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import request
 
 from ...errors import CacheError, ForbiddenError, InvalidTokenError, ServiceUnavailableError
+from ..csrf import SAFE_METHODS, is_same
 from ..identity import Actor
 from ..settings import OPEN
 from .cookie_value import CookieValue
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 CSRF_HEADER: Final = "X-CSRF-TOKEN"
 CSRF_FIELD: Final = "csrf_token"
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
 RETRY_SECONDS: Final = 1.0
 
 
@@ -194,7 +194,7 @@ def csrf_failure(header: str = CSRF_HEADER) -> ForbiddenError:
 def require_csrf(cookie: CookieValue) -> None:
     """The value has to come from somebody who can read the page's cookies, which other sites cannot."""
     sent = request.headers.get(CSRF_HEADER) or request.form.get(CSRF_FIELD, "")
-    if not compare_digest(sent.encode("utf-8", "replace"), cookie.csrf.encode()):
+    if not is_same(sent, cookie.csrf):
         raise csrf_failure()
 
 

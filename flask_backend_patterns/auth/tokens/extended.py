@@ -19,12 +19,12 @@ from flask_jwt_extended.config import config
 from flask_jwt_extended.tokens import _encode_jwt
 
 from ...errors import InvalidTokenError, translate
+from ..csrf import is_same
 from . import algorithms
 from .bond import MANAGER_KEY, complete
 from .claims import is_refresh_of_login
 from .faults import EXPIRED, INVALID, REVOKED, TokenFault, refusal
 from .keys import VerifyingKey
-from .places import is_same
 from .read_only import thawed
 from .rules import ACCESS
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from ..._config import ConfigError
 from ...errors import ForbiddenError
+from ..csrf import is_same
 from .faults import refusal
 from .rules import scheme_word
 
@@ -132,8 +132,3 @@ def read_header(value: str | None, scheme: str, lowered: str) -> str | None:
     if not token or " " in token:
         raise refusal(scheme=scheme or "Bearer", reason="the header has not just one token")
     return token
-
-
-def is_same(left: str, right: str) -> bool:
-    """Compares in constant time, whatever characters a client sends."""
-    return hmac.compare_digest(left.encode("utf-8", "surrogatepass"), right.encode("utf-8", "surrogatepass"))
