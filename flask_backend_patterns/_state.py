@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from ._contribution import EventLog
+    from ._shared_redis import SharedRedis
     from ._wrapped import WrappedExtensions
     from .api.wiring import ApiState
     from .auth.state import AuthState
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .errors.wiring import ErrorsState
     from .guard import Enforcer, Guard, Plan
     from .health.wiring import HealthState
+    from .limits.wiring import LimitsState
     from .observability.wiring import ObservabilityState
     from .settings import Settings
 
@@ -33,9 +35,11 @@ class State:
     wrapped: WrappedExtensions
     enforcers: Mapping[type[Declaration], Enforcer]
     log: EventLog
+    redis: SharedRedis | None
     api: ApiState
     cache: CacheState
     auth: AuthState | None
+    limits: LimitsState | None
     errors: ErrorsState | None
     observability: ObservabilityState | None
     health: HealthState | None

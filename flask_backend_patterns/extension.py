@@ -12,8 +12,10 @@ from ._boundary import RequestBoundary
 from ._bypassed import look_once
 from ._config import ConfigError, SetupError
 from ._contribution import Contribution, HealthCheck
+from ._foundation import Foundation
 from ._redis import check_redis, connect
 from ._rollback import restored_on_failure
+from ._shared_redis import SharedRedis
 from ._state import EXTENSION_KEY, State
 from ._wrapped import WrappedExtensions
 from .api import deprecation
@@ -32,6 +34,7 @@ from .errors.handlers import ErrorStyle
 from .guard import checked_enforcers
 from .health import wiring as health
 from .jobs.health import check_queues
+from .limits import wiring as limits
 from .observability import wiring as observability
 from .observability.events import LoggingEventLog
 from .observability.masking import Masker
@@ -40,6 +43,7 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import ExitStack
 
     from flask import Request
 
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from .cache.wiring import CacheState
     from .declarations import Declaration
     from .guard import Enforcer
+    from .observability.wiring import ObservabilityState
 
 
 class BackendPatterns:
@@ -112,12 +117,7 @@ class BackendPatterns:
         require_free_paths(app, contributions)
         with restored_on_failure(app) as undo:
             app.extensions[EXTENSION_KEY] = state
-            if state.errors:
-                errors.install(app, state.errors)
-            if state.auth:
-                auth.install(app, state.auth, log=state.log, undo=undo)
-            if settings.security.enabled:
-                security.install(app, settings.security)
+            install(app, state, undo)
             wrap_wsgi_app(app, contributions, settings)
             if state.observability:
                 observability.install(app, state.observability, undo)
@@ -127,9 +127,14 @@ class BackendPatterns:
 
     def _build(self, app: Flask, settings: Settings, routes: ApiRoutes) -> State:
         observed = observability.build(settings.observability) if settings.observability.enabled else None
-        log = observed.log if observed else LoggingEventLog(Masker())
-        caches = cache.build(settings.redis.namespace or app.name, settings.redis, log=log)
-        auth_state = self._build_auth(app, settings, caches, log)
+        base = self._foundation(app, settings, observed)
+        log = base.log
+        caches = cache.build(app, settings.cache, base)
+        auth_state = self._build_auth(app, settings, caches, base)
+        limits_state = None
+        if settings.limits.enabled:
+            identify = auth.authenticated_actor if auth_state else lambda: None
+            limits_state = limits.build(app, settings.limits, base, identify=identify, feed=caches.feed)
         api_state = api.build(
             app,
             settings.api,
@@ -142,12 +147,16 @@ class BackendPatterns:
             enforcers={
                 **self._own_enforcers(settings, api_state, log),
                 **(auth.enforcers(auth_state) if auth_state else {}),
+                **(limits.enforcers(limits_state) if limits_state else {}),
+                **(cache.enforcers(caches) if settings.cache.enabled else {}),
                 **self._enforcers,
             },
             log=log,
+            redis=base.redis,
             api=api_state,
             cache=caches,
             auth=auth_state,
+            limits=limits_state,
             errors=(
                 errors.build(app, settings.errors, routes, log, partial(error_style, api_state))
                 if settings.errors.enabled
@@ -161,20 +170,34 @@ class BackendPatterns:
             ),
         )
 
+    def _foundation(self, app: Flask, settings: Settings, observed: ObservabilityState | None) -> Foundation:
+        log = observed.log if observed else LoggingEventLog(Masker())
+        namespace = settings.redis.namespace or app.name
+        redis = None
+        if settings.redis.url is not None:
+            redis = SharedRedis(settings.redis, namespace=namespace, log=log)
+        return Foundation(
+            wrapped=self._wrapped,
+            log=log,
+            metrics=observed.metrics if observed else None,
+            namespace=namespace,
+            redis=redis,
+            redis_settings=settings.redis,
+        )
+
     def _build_auth(
-        self, app: Flask, settings: Settings, caches: CacheState, log: EventLog
+        self, app: Flask, settings: Settings, caches: CacheState, base: Foundation
     ) -> AuthState | None:
         if not settings.auth.enabled:
             return None
         around = auth.Surroundings(
-            wrapped=self._wrapped,
-            redis=settings.redis,
-            namespace=settings.redis.namespace or app.name,
+            wrapped=base.wrapped,
+            redis=base.redis,
+            namespace=base.namespace,
             make_near_cache=caches.make_near_cache,
             publish=caches.feed.publish,
             channel=caches.channel,
-            outage=caches.outage,
-            log=log,
+            log=base.log,
         )
         return auth.build(app, settings.auth, given=self._given, around=around)
 
@@ -207,6 +230,18 @@ class BackendPatterns:
         return (*checks, *self._health_checks)
 
 
+def install(app: Flask, state: State, undo: ExitStack) -> None:
+    """Put in place what acts inside the app; the order is that in which requests meet it."""
+    if state.errors:
+        errors.install(app, state.errors)
+    if state.auth:
+        auth.install(app, state.auth, log=state.log, undo=undo)
+    if state.limits:
+        limits.install(app, state.limits, undo)
+    if state.settings.security.enabled:
+        security.install(app, state.settings.security)
+
+
 def error_style(state: ApiState, request: Request) -> ErrorStyle:
     """How the route of `request` wants its errors."""
     wanted = state.views.of(request).format
@@ -231,6 +266,8 @@ def _contributions(app: Flask, state: State, routes: ApiRoutes) -> list[Contribu
         contributions.append(observability.contribution(app, state.observability))
     if state.auth:
         contributions.append(auth.contribution())
+    if state.limits:
+        contributions.append(limits.contribution(state.limits))
     if state.settings.security.enabled:
         contributions.append(security.contribution(state.settings.security, routes))
     if state.health:

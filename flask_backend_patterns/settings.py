@@ -12,9 +12,11 @@ from ._redis import RedisSettings
 from .api.idempotency.settings import IdempotencySettings
 from .api.settings import ApiSettings
 from .auth.settings import AuthSettings
+from .cache.settings import CacheSettings
 from .errors.settings import ErrorsSettings
 from .health.settings import HealthSettings
 from .jobs.settings import JobsSettings
+from .limits.settings import LimitsSettings
 from .observability.settings import ObservabilitySettings
 from .security.settings import SecuritySettings
 
@@ -31,6 +33,8 @@ class Settings:
     api: ApiSettings
     idempotency: IdempotencySettings
     auth: AuthSettings
+    limits: LimitsSettings
+    cache: CacheSettings
     errors: ErrorsSettings
     observability: ObservabilitySettings
     security: SecuritySettings
@@ -65,4 +69,6 @@ class Settings:
             )
         if self.idempotency.enabled and self.idempotency.store == "redis" and self.redis.url is None:
             problems.append("BACKEND_IDEMPOTENCY_STORE is 'redis', but BACKEND_REDIS_URL is not set")
+        if self.cache.enabled and self.cache.store == "redis" and self.redis.url is None:
+            problems.append("BACKEND_CACHE_STORE is 'redis', but BACKEND_REDIS_URL is not set")
         return problems

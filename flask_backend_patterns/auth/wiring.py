@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._config import ConfigError, SetupError
 from .._contribution import ACTOR_ID_KEY, Contribution
-from .._redis import connect
 from ..errors import AppError
 from . import default_deny
 from .api_keys import ApiKeyAuthenticator, ApiKeys
@@ -38,19 +37,27 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from flask import Flask
-    from redis import Redis
 
     from .._boundary import Exchange
     from .._contribution import EventLog
-    from .._redis import RedisSettings
-    from .._redis_outage import RedisOutage
+    from .._shared_redis import SharedRedis
     from .._wrapped import WrappedExtensions
+    from .identity import Actor
     from .policies import Policy
     from .protocols import Authenticator, Notifier, UserStore
     from .sessions import SessionStore
     from .settings import AuthSettings
 
-__all__ = ["Given", "Surroundings", "authenticated_id", "build", "enforcers", "install", "security_schemes"]
+__all__ = [
+    "Given",
+    "Surroundings",
+    "authenticated_actor",
+    "authenticated_id",
+    "build",
+    "enforcers",
+    "install",
+    "security_schemes",
+]
 
 NEAR_CACHE_ENTRIES = 20_000
 FOREIGN_TOKEN_LIFE = timedelta(days=30)  # of a refresh token
@@ -67,23 +74,28 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the rest of the kit lends to authentication; all but `wrapped` and `log` belong to `BACKEND_REDIS_URL`.
+    """What the rest of the kit lends to authentication; `redis` is None where the app has none.
 
     `namespace` is part of every key. `make_near_cache` takes `max_entries` and `ttl_seconds`; the caches are told on `channel` which keys have changed, and
     `publish` tells them.
     """
 
     wrapped: WrappedExtensions
-    redis: RedisSettings
+    redis: SharedRedis | None
     namespace: str
     make_near_cache: Callable[..., Any]
     publish: Callable[..., None]
     channel: str
-    outage: RedisOutage
     log: EventLog
 
 
 def authenticated_id() -> str | None:
+    """The id of `authenticated_actor`."""
+    actor = authenticated_actor()
+    return None if actor is None else actor.id
+
+
+def authenticated_actor() -> Actor | None:
     """Who sends the request being served; None for anonymous callers, and where that cannot be told."""
     actor = known_actor()
     if actor is None:
@@ -91,7 +103,7 @@ def authenticated_id() -> str | None:
             actor = auth_state().identification.actor()
         except (AppError, SetupError):  # what the view itself may take for none, or never looks at
             return None
-    return actor.id if actor.is_authenticated else None
+    return actor if actor.is_authenticated else None
 
 
 def security_schemes(state: AuthState) -> dict[str, Mapping[str, Any]]:
@@ -140,7 +152,7 @@ class Parts:
         self._app = app
         self._settings = settings
         self._around = around
-        self._has_redis = around.redis.url is not None
+        self._redis = around.redis
         self.users = Users(settings.users if given.users is None else given.users)
         self.roles = Roles(settings.roles, cache_seconds=settings.roles_cache_seconds, log=around.log)
         self.rules = TokenRules.from_config(app.config, settings)
@@ -162,16 +174,16 @@ class Parts:
         self.api_keys = ApiKeys(
             prefix=settings.api_key_prefix,
             log=around.log,
-            publish=around.publish if self._has_redis else None,
+            publish=around.publish if self._redis is not None else None,
         )
 
     @cached_property
     def revocations(self) -> Revocations | None:
         """None without Redis: nothing can be revoked then."""
-        if not self._has_redis:
+        if self._redis is None:
             return None
         return Revocations(
-            reader=RedisRevocationReader(self._redis, outage=self._around.outage),
+            reader=RedisRevocationReader(self._redis.client, outage=self._redis.outage),
             cache=self._near_cache(self._settings.access_seconds),
             keys=self.session_keys,
             access_outage=self._settings.access_outage,
@@ -180,11 +192,11 @@ class Parts:
     @cached_property
     def sessions(self) -> SessionStore:
         """The sessions in Redis."""
-        if self.revocations is None:
+        if self.revocations is None or self._redis is None:
             return cast("SessionStore", MissingSessionStore())
         return RedisSessionStore(
-            self._redis,
-            outage=self._around.outage,
+            self._redis.client,
+            outage=self._redis.outage,
             keys=self.session_keys,
             lifetimes=Lifetimes.from_settings(
                 self._settings,
@@ -228,7 +240,7 @@ class Parts:
             raise ConfigError(
                 [f"BACKEND_AUTH_AUTHENTICATORS has {', '.join(unknown)}; expected some of {expected}"]
             )
-        if "session" in names and not self._has_redis:
+        if "session" in names and self._redis is None:
             raise ConfigError(["BACKEND_AUTH_AUTHENTICATORS has session, but BACKEND_REDIS_URL is not set"])
         if COOKIES not in self.places.order:
             del by_cookie["jwt"]
@@ -246,7 +258,7 @@ class Parts:
                 shared_windows,
                 around.redis,
                 find_limiter=partial(around.wrapped.find, self._app, "limiter"),
-                outage=around.outage,
+                log=around.log,
                 prefix=f"backend:auth:{around.namespace}",
             ),
             secret=self._app.secret_key,
@@ -269,7 +281,7 @@ class Parts:
             users=self.users,
             roles=self.roles,
             header=self._settings.api_key_header,
-            cache=self._near_cache(self._settings.api_key_cache_seconds) if self._has_redis else None,
+            cache=self._near_cache(self._settings.api_key_cache_seconds) if self._redis is not None else None,
         )
 
     def _by_session(self) -> Authenticator:
@@ -283,10 +295,6 @@ class Parts:
             roles_of=self.users.roles_of if self.users.is_given else None,
             access_outage=self._settings.access_outage,
         )
-
-    @cached_property
-    def _redis(self) -> Redis:
-        return connect(self._around.redis)
 
     def _near_cache(self, ttl_seconds: float) -> Any:
         return self._around.make_near_cache(max_entries=NEAR_CACHE_ENTRIES, ttl_seconds=ttl_seconds)

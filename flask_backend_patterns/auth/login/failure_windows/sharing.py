@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ...._redis import connect
+from ...._redis_outage import RedisOutage
 from .redis import RedisFailureWindows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...._redis import RedisSettings
-    from ...._redis_outage import RedisOutage
+    from ...._contribution import EventLog
+    from ...._shared_redis import SharedRedis
     from .protocols import FailureWindows
 
 
 def shared_windows(
-    settings: RedisSettings,
+    redis: SharedRedis | None,
     *,
     find_limiter: Callable[[], Any],
-    outage: RedisOutage,
+    log: EventLog,
     prefix: str,
     clock: Callable[[], float] | None = None,
 ) -> FailureWindows | None:
     """The windows on `BACKEND_REDIS_URL`; without it on the Redis of the app's `Limiter`, if it counts in one.
 
-    None otherwise: then each process counts for itself. `outage` guards the one that is used; the client of the
-    `Limiter` is used as it is, with its own timeouts.
+    None otherwise: then each process counts for itself. The client of the `Limiter` is used as it is, with its own
+    timeouts.
     """
-    if settings.url is not None:
-        return RedisFailureWindows(partial(connect, settings), outage=outage, prefix=prefix, clock=clock)
+    if redis is not None:
+        return RedisFailureWindows(lambda: redis.client, outage=redis.outage, prefix=prefix, clock=clock)
     client = _redis_of(find_limiter())
     if client is None:
         return None
-    return RedisFailureWindows(lambda: client, outage=outage, prefix=prefix, clock=clock)
+    return RedisFailureWindows(lambda: client, outage=RedisOutage(log=log), prefix=prefix, clock=clock)
 
 
 def _redis_of(limiter: Any) -> Any:

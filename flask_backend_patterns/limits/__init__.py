@@ -1,0 +1,1 @@
+"""Rate limits, limits on failed logins, and bans."""
