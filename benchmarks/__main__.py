@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from statistics import median
 
-from . import authorized, dumping, in_process, over_granian, paging
+from . import authorized, caching, dumping, in_process, over_granian, paging
+from .workload import figures as workload
 
 BASE = "bare Flask"
 # Issue and PERFORMANCE.md: the always-on parts add at most 40 us, and at most 0.8 of bare Flask's in-process time.
@@ -37,6 +38,8 @@ def main() -> int:
     kept = authorized.table(authorized.measure()) and kept
     kept = dumping.table(dumping.measure()) and kept
     kept = paging.table(paging.measure()) and kept
+    kept = caching.table(caching.measure()) and kept
+    kept = workload.table(workload.measure()) and kept
     return 0 if kept else 1
 
 

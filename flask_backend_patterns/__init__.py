@@ -52,6 +52,22 @@ if TYPE_CHECKING:
     )
     from .auth.login import login_blueprint
     from .auth.oauth import oauth_blueprint
+    from .cache import (
+        NotStored,
+        UncacheableValueError,
+        UnstableKeyError,
+        cached,
+        get_many_or_load,
+        get_or_load,
+        get_or_load_async,
+        invalidate,
+        invalidate_after_commit,
+        memo,
+        watch_changes,
+        write_through,
+        write_through_after_commit,
+    )
+    from .cache.view_cache import cache_control, cached_view
     from .errors import (
         AppError,
         BadRequestError,
@@ -79,6 +95,7 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from .extension import BackendPatterns
+    from .limits import login_limit, rate_limit
 
 __all__ = [
     "Actor",
@@ -105,6 +122,7 @@ __all__ = [
     "NetworkError",
     "NotAcceptableError",
     "NotFoundError",
+    "NotStored",
     "Notification",
     "Page",
     "PageRequest",
@@ -119,25 +137,38 @@ __all__ = [
     "SetupError",
     "ThirdPartyAPIError",
     "UnauthorizedError",
+    "UncacheableValueError",
+    "UnstableKeyError",
     "UnsupportedMediaTypeError",
     "UserAttributes",
     "UserMixin",
     "ValidationError",
     "auth_tables",
+    "cache_control",
+    "cached",
+    "cached_view",
     "can",
     "conditional",
     "current_actor",
     "deprecated",
+    "get_many_or_load",
+    "get_or_load",
+    "get_or_load_async",
     "hash_password",
     "idempotent",
+    "invalidate",
+    "invalidate_after_commit",
     "issue_tokens",
     "login_blueprint",
+    "login_limit",
     "matched_version",
+    "memo",
     "not_own",
     "oauth_blueprint",
     "owns",
     "policy",
     "public",
+    "rate_limit",
     "require_auth",
     "require_permission",
     "require_policy",
@@ -146,6 +177,9 @@ __all__ = [
     "route_table",
     "scope_for",
     "verify_password",
+    "watch_changes",
+    "write_through",
+    "write_through_after_commit",
 ]
 
 _FROM_API = {
@@ -186,6 +220,21 @@ _FROM_AUTH = {
     "scope_for",
     "verify_password",
 }
+_FROM_CACHE = {
+    "NotStored",
+    "UncacheableValueError",
+    "UnstableKeyError",
+    "cached",
+    "get_many_or_load",
+    "get_or_load",
+    "get_or_load_async",
+    "invalidate",
+    "invalidate_after_commit",
+    "memo",
+    "watch_changes",
+    "write_through",
+    "write_through_after_commit",
+}
 _HOMES = {
     "RouteEntry": ".audit",
     "route_table": ".audit",
@@ -194,13 +243,20 @@ _HOMES = {
     "SetupError": "._config",
     "login_blueprint": ".auth.login",
     "oauth_blueprint": ".auth.oauth",
+    "cache_control": ".cache.view_cache",
+    "cached_view": ".cache.view_cache",
+    "login_limit": ".limits",
+    "rate_limit": ".limits",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = ".api" if name in _FROM_API else ".auth" if name in _FROM_AUTH else _HOMES.get(name, ".errors")
+    home = _HOMES.get(name, ".errors")
+    for package, exported in ((".api", _FROM_API), (".auth", _FROM_AUTH), (".cache", _FROM_CACHE)):
+        if name in exported:
+            home = package
     value = globals()[name] = getattr(import_module(home, __name__), name)
     return value
 

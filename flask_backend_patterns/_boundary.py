@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from flask import Response
 
-    from ._contribution import Answer, Contribution, HeaderPass, RequestHook
+    from ._contribution import Answer, BodyPass, Contribution, Front, FrontAnswer, HeaderPass, RequestHook
 
 SAFE_METHODS = ("GET", "HEAD")
 
@@ -31,6 +31,7 @@ class Exchange:
     __slots__ = (
         "_passes",
         "_start_response",
+        "address",
         "environ",
         "headers",
         "request",
@@ -42,6 +43,7 @@ class Exchange:
 
     def __init__(self, environ: dict[str, Any], start_response: Any, passes: tuple[HeaderPass, ...]) -> None:
         self.environ = environ
+        self.address: str | None = environ.get("REMOTE_ADDR")  # wrappers further in may put another one there
         self.started = perf_counter()
         self.status: int | None = None  # until the app has said one
         self.headers: list[tuple[str, str]] = []
@@ -88,6 +90,8 @@ class RequestBoundary:
         self._begin: tuple[RequestHook, ...] = tuple(part.begin for part in parts if part.begin)
         self._passes: tuple[HeaderPass, ...] = tuple(part.headers for part in parts if part.headers)
         self._finished: tuple[RequestHook, ...] = tuple(part.finished for part in parts if part.finished)
+        self._fronts: tuple[Front, ...] = tuple(part.front for part in parts if part.front)
+        self._bodies: tuple[BodyPass, ...] = tuple(part.body for part in parts if part.body)
         self._answers: dict[str, Answer] = {
             path: view for part in parts for path, view in part.answers.items()
         }
@@ -95,7 +99,8 @@ class RequestBoundary:
     @property
     def is_needed(self) -> bool:
         """Whether anything is to be done at all."""
-        return bool(self._begin or self._passes or self._finished or self._answers)
+        parts = (self._begin, self._passes, self._finished, self._fronts, self._bodies, self._answers)
+        return any(parts)
 
     def _answer(self, exchange: Exchange) -> Response | None:
         """A response given in front of the app, or None."""
@@ -108,6 +113,16 @@ class RequestBoundary:
             exchange.route = path
         return response
 
+    def _front(self, exchange: Exchange) -> FrontAnswer | None:
+        """What stands in front of the app answers, or None."""
+        try:
+            for front in self._fronts:
+                if (answer := front(exchange)) is not None:
+                    return answer
+        except Exception:  # noqa: BLE001 - see above
+            report_fault()
+        return None
+
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         exchange = Exchange(environ, start_response, self._passes)
         try:
@@ -117,7 +132,16 @@ class RequestBoundary:
             report_fault()
         try:
             response = self._answer(exchange) if self._answers else None
-            return (response or self._wsgi_app)(environ, exchange.start_response)
+            if response is not None:
+                return response(environ, exchange.start_response)
+            if self._fronts and (found := self._front(exchange)) is not None:
+                status, headers, body = found
+                exchange.start_response(status, headers)
+                return body
+            body = self._wsgi_app(environ, exchange.start_response)
+            for see in self._bodies:
+                body = see(exchange, body)
+            return body  # noqa: TRY300 - what follows is for failures
         except BaseException:
             exchange.status = 500  # what the server will answer
             raise

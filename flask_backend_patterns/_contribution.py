@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -16,12 +16,22 @@ REQUEST_ID_KEY = "flask_backend_patterns.request_id"
 ACTOR_ID_KEY = (
     "flask_backend_patterns.actor_id"  # there once it was asked who calls; empty for anonymous callers
 )
+# There once somebody has asked who calls; who wants to know whether what follows asks, takes it away before.
+ACTOR_ASKED_KEY = "flask_backend_patterns.actor_asked"
+# What a `Limiter` on our windows refused in this request: (amount, seconds) of the limit -> seconds until it fits.
+LIMITER_WAITS_KEY = "flask_backend_patterns.limiter_waits"
 
 # Sees each response's header list before it is sent, and the names (in lower case) that are already on it; adds, and
 # joins `Vary`, but changes nothing that the app has set.
 HeaderPass: TypeAlias = "Callable[[Exchange, list[tuple[str, str]], set[str]], None]"
 # Answers a GET or HEAD of its path before the app sees it; None leaves the request to the app.
 Answer: TypeAlias = "Callable[[Request], Response | None]"
+# The status line, the headers (to which more are added) and the body of a response.
+FrontAnswer: TypeAlias = tuple[str, list[tuple[str, str]], Iterable[bytes]]
+# Answers a request before the app sees it, without making a `Request` of it; None leaves the request to the app.
+Front: TypeAlias = "Callable[[Exchange], FrontAnswer | None]"
+# Sees the body of what the app answers once the app has begun to answer; returns it, or another one of the same bytes.
+BodyPass: TypeAlias = "Callable[[Exchange, Iterable[bytes]], Iterable[bytes]]"
 # Called at the start and, exactly once, at the end of each request, whatever happened in between; must not raise.
 RequestHook: TypeAlias = "Callable[[Exchange], None]"
 
@@ -58,5 +68,7 @@ class Contribution:
     begin: RequestHook | None = None
     headers: HeaderPass | None = None
     finished: RequestHook | None = None
+    front: Front | None = None
+    body: BodyPass | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)
     remedy: str = ""

@@ -28,6 +28,7 @@ from .audit import RouteAudit
 from .auth import wiring as auth
 from .cache import wiring as cache
 from .cli import wiring as cli
+from .data import session_teardown
 from .data.health import check_engines
 from .errors import wiring as errors
 from .errors.handlers import ErrorStyle
@@ -35,6 +36,8 @@ from .guard import checked_enforcers
 from .health import wiring as health
 from .jobs.health import check_queues
 from .limits import wiring as limits
+from .limits.failures import Failures, Waits
+from .limits.failures.wiring import build_failures
 from .observability import wiring as observability
 from .observability.events import LoggingEventLog
 from .observability.masking import Masker
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
 
     from flask import Request
 
-    from ._contribution import Answer, EventLog
+    from ._contribution import Answer
     from .api.wiring import ApiState
     from .auth.policies import Policy
     from .auth.protocols import Notifier, UserStore
@@ -130,11 +133,14 @@ class BackendPatterns:
         base = self._foundation(app, settings, observed)
         log = base.log
         caches = cache.build(app, settings.cache, base)
-        auth_state = self._build_auth(app, settings, caches, base)
+        failures = failed_logins(app, settings, base)
+        auth_state = self._build_auth(app, settings, caches, base, failures)
         limits_state = None
         if settings.limits.enabled:
             identify = auth.authenticated_actor if auth_state else lambda: None
-            limits_state = limits.build(app, settings.limits, base, identify=identify, feed=caches.feed)
+            limits_state = limits.build(
+                app, settings.limits, base, identify=identify, feed=caches.feed, failures=failures
+            )
         api_state = api.build(
             app,
             settings.api,
@@ -145,7 +151,7 @@ class BackendPatterns:
             settings=settings,
             wrapped=self._wrapped,
             enforcers={
-                **self._own_enforcers(settings, api_state, log),
+                **self._own_enforcers(settings, api_state, base),
                 **(auth.enforcers(auth_state) if auth_state else {}),
                 **(limits.enforcers(limits_state) if limits_state else {}),
                 **(cache.enforcers(caches) if settings.cache.enabled else {}),
@@ -173,20 +179,21 @@ class BackendPatterns:
     def _foundation(self, app: Flask, settings: Settings, observed: ObservabilityState | None) -> Foundation:
         log = observed.log if observed else LoggingEventLog(Masker())
         namespace = settings.redis.namespace or app.name
+        metrics = observed.metrics if observed else None
         redis = None
         if settings.redis.url is not None:
-            redis = SharedRedis(settings.redis, namespace=namespace, log=log)
+            redis = SharedRedis(settings.redis, namespace=namespace, log=log, metrics=metrics)
         return Foundation(
             wrapped=self._wrapped,
             log=log,
-            metrics=observed.metrics if observed else None,
+            metrics=metrics,
             namespace=namespace,
             redis=redis,
             redis_settings=settings.redis,
         )
 
     def _build_auth(
-        self, app: Flask, settings: Settings, caches: CacheState, base: Foundation
+        self, app: Flask, settings: Settings, caches: CacheState, base: Foundation, failures: Failures
     ) -> AuthState | None:
         if not settings.auth.enabled:
             return None
@@ -197,20 +204,21 @@ class BackendPatterns:
             make_near_cache=caches.make_near_cache,
             publish=caches.feed.publish,
             channel=caches.channel,
+            failures=failures,
             log=base.log,
         )
         return auth.build(app, settings.auth, given=self._given, around=around)
 
     def _own_enforcers(
-        self, settings: Settings, api_state: ApiState, log: EventLog
+        self, settings: Settings, api_state: ApiState, base: Foundation
     ) -> dict[type[Declaration], Enforcer]:
         enforcers = api.enforcers(settings.api) if settings.api.enabled else {}
         if settings.idempotency.enabled:
             enforcers[Idempotent] = idempotency.build(
                 settings.idempotency,
                 wrapped=self._wrapped,
-                redis_settings=settings.redis,
-                log=log,
+                redis=base.redis,
+                log=base.log,
                 caller=api_state.caller,
             )
         return enforcers
@@ -230,8 +238,26 @@ class BackendPatterns:
         return (*checks, *self._health_checks)
 
 
+def failed_logins(app: Flask, settings: Settings, base: Foundation) -> Failures:
+    """What counts failed logins: for authentication, and for `@login_limit` on an app's own views."""
+    chosen = settings.auth
+    waits = Waits(
+        free=chosen.failures_free,
+        first_seconds=chosen.failures_wait_seconds,
+        longest_seconds=chosen.failures_longest_wait_seconds,
+    )
+    return build_failures(
+        app,
+        base,
+        per_address=chosen.failures_per_address,
+        per_account=chosen.failures_per_account,
+        waits=waits if waits.first_seconds and waits.longest_seconds else None,
+    )
+
+
 def install(app: Flask, state: State, undo: ExitStack) -> None:
     """Put in place what acts inside the app; the order is that in which requests meet it."""
+    session_teardown.install(app, state.wrapped, state.log)
     if state.errors:
         errors.install(app, state.errors)
     if state.auth:
@@ -264,10 +290,12 @@ def _contributions(app: Flask, state: State, routes: ApiRoutes) -> list[Contribu
         ]
     if state.observability:
         contributions.append(observability.contribution(app, state.observability))
+    if state.cache.aside:
+        contributions.append(cache.contribution(app, state.cache))  # says first what caches may do
     if state.auth:
         contributions.append(auth.contribution())
     if state.limits:
-        contributions.append(limits.contribution(state.limits))
+        contributions += limits.contributions(state.limits)
     if state.settings.security.enabled:
         contributions.append(security.contribution(state.settings.security, routes))
     if state.health:

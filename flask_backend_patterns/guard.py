@@ -373,12 +373,12 @@ def _search(function: Any, seen: set[int]) -> list[Declaration]:
     seen.add(id(function))
     guard = guard_of(function)
     found: list[Declaration] = list(guard.declarations) if guard else []
-    for inner in (guard.view,) if guard else _wrapped_by(function):
+    for inner in (guard.view,) if guard else wrapped_by(function):
         found += _search(inner, seen)
     return found
 
 
-def _wrapped_by(function: Any) -> Iterator[Any]:
+def wrapped_by(function: Any) -> Iterator[Any]:
     """What a decorator has wrapped: `__wrapped__`, a partial's function, or what it hands whatever arguments on to.
 
     Other functions in a closure do not count: a view that calls another view has not its declarations.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -13,23 +14,20 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.http import remove_entity_headers
 
 from .._config import SetupError
+from .._entity_tags import CODING, PUT_TAG_KEY, has_tag
+from .._finished import finished
 from .._view_arguments import FromPath
 from ..declarations import Declaration, Documentation, Phase
 from ..errors import NotFoundError, PreconditionFailedError, PreconditionRequiredError
 from ..guard import declare
-from .responses import finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
-
-    from werkzeug.datastructures import ETags
 
 Target = TypeVar("Target", bound="Callable[..., Any]")
 
 READING = frozenset({"GET", "HEAD"})
 CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
-# Compression gives each coding a tag of its own: "3" is sent as "3:gzip".
-CODING = re.compile(r":(gzip|br|zstd|deflate)\Z")
 MATCHED_KEY = "flask_backend_patterns.matched_version"
 PLAIN_VERSION = re.compile(r"[A-Za-z0-9._+:-]{1,64}")
 
@@ -122,8 +120,10 @@ def enforcer(salt: str) -> Callable[[Conditional], Generator[None, Any, Any]]:
         if method in CHANGING:
             _require_match(declared, salt)
         known = _known_tag(declared, salt) if method in READING else None
-        if known is not None and _has(request.if_none_match, known):
+        if known is not None and has_tag(request.if_none_match, known):
             return _not_modified(known)
+        if method in READING:
+            request.environ[PUT_TAG_KEY] = partial(_put_tag, declared=declared, salt=salt, known=known)
         try:
             value = yield
         except StaleDataError:
@@ -131,10 +131,10 @@ def enforcer(salt: str) -> Callable[[Conditional], Generator[None, Any, Any]]:
                 raise PreconditionFailedError from None
             raise
         response = finished(value, "conditional")
-        _put_tag(response, value, declared, salt, known)
+        _put_tag(response, value, declared=declared, salt=salt, known=known)
         if method in READING and response.status_code == 200:  # noqa: PLR2004 - OK
             tag, _ = response.get_etag()
-            if tag is not None and _has(request.if_none_match, tag):
+            if tag is not None and has_tag(request.if_none_match, tag):
                 return _without_body(response)
         return response
 
@@ -166,9 +166,9 @@ def _require_match(declared: Conditional, salt: str) -> None:
     tag = _tag(version, salt)
     if wanted and tag is None and request.method != "PUT":
         raise NotFoundError  # what it would be without the condition (RFC 9110, 13.2.1); only PUT makes what is not there
-    if wanted and (tag is None or not _has(request.if_match, tag, strong=True)):
+    if wanted and (tag is None or not has_tag(request.if_match, tag, strong=True)):
         raise PreconditionFailedError
-    if refused and tag is not None and _has(refused, tag):
+    if refused and tag is not None and has_tag(refused, tag):
         raise PreconditionFailedError("The resource exists already." if refused.star_tag else None)
     if wanted:
         request.environ[MATCHED_KEY] = version
@@ -181,7 +181,7 @@ def _known_tag(declared: Conditional, salt: str) -> str | None:
     return _tag(declared.current(), salt)
 
 
-def _put_tag(response: Response, value: Any, declared: Conditional, salt: str, known: str | None) -> None:
+def _put_tag(response: Response, value: Any, *, declared: Conditional, salt: str, known: str | None) -> None:
     if response.get_etag()[0] is not None or not 200 <= response.status_code < 300:  # noqa: PLR2004 - success
         return
     made_from = None if declared.version is None else _made_from(response, value)
@@ -214,14 +214,6 @@ def _short(salt: str) -> bytes:
 
 def _tag(version: Any, salt: str) -> str | None:
     return None if version is None else etag_of(version, salt)
-
-
-def _has(tags: ETags, tag: str, *, strong: bool = False) -> bool:
-    """Whether the client's tags hold ours, in whichever coding it was sent to them."""
-    if tags.star_tag:
-        return True
-    known = tags.as_set(include_weak=not strong)
-    return any(one is not None and tag in (one, CODING.sub("", one)) for one in known)
 
 
 def _not_modified(tag: str) -> Response:

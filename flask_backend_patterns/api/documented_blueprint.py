@@ -11,6 +11,7 @@ import flask_smorest
 from flask import current_app
 from flask_smorest.utils import get_appcontext
 
+from .._implied import declarations_for
 from ..guard import declarations_of, note_registered, under_guard
 from . import openapi
 from .format import NOTHING_SAID, Format
@@ -88,8 +89,10 @@ class DocumentedBlueprint(flask_smorest.Blueprint):
                 method: {
                     **deepcopy(operations[method]),
                     openapi.FORMAT: format_in(app, full_name),
-                    # What is declared on the blueprint, or on one around it, counts too.
-                    openapi.DECLARATIONS: declarations_of(app.view_functions[full_name], method.upper()),
+                    # What is declared on the blueprint, or on one around it, or by a setting, counts too.
+                    openapi.DECLARATIONS: declarations_for(
+                        app, full_name, app.view_functions[full_name], method.upper()
+                    ),
                     openapi.HAS_PATH_ARGUMENTS: bool(rule.arguments),
                     openapi.OPERATION_ID: openapi.operation_id(full_name, None if is_one else method),
                 }

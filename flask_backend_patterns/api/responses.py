@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as BaseResponse
 
 from .._config import SetupError
+from .._finished import responding
 from .links import link_header
 from .negotiation import JSON_TYPE, require_acceptable
 from .paging import Paged
@@ -34,9 +34,6 @@ OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT
 TOTAL_COUNT = "X-Total-Count"
 # Those that are set here; of others a view may add as many as it likes.
 SINGLE_HEADERS = ("Content-Type", "Location")
-
-# Whether a view is being called whose value has still to be made a response.
-_responding: ContextVar[bool] = ContextVar("responding", default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +59,11 @@ class SuccessResponse:
         """Call `view` and make its response; refuses clients that would not take it before the view does anything."""
         if self.status != HTTPStatus.NO_CONTENT:
             require_acceptable(request, self.content_type)
-        token = _responding.set(True)
+        token = responding.set(True)
         try:
             value, status, headers = unpack_tuple_response(view())
         finally:
-            _responding.reset(token)
+            responding.reset(token)
         if isinstance(value, BaseResponse):
             return _with(cast("Response", value), status, headers)
         response = self._body(value)
@@ -111,21 +108,6 @@ class SuccessResponse:
         if not wanted.envelope and "total" in page.meta:
             response.headers[TOTAL_COUNT] = str(page.meta["total"])
         return response
-
-
-def finished(value: Any, decorator: str) -> Response:
-    """`value`, which a view further in has returned, as a response; for what looks at responses.
-
-    Raises `SetupError` inside `@blp.response`: the value has still to be dumped there.
-    """
-    if isinstance(value, BaseResponse):  # also of a view that another view calls
-        return cast("Response", value)
-    if _responding.get():
-        raise SetupError(
-            f"@{decorator} stands below @blp.response, with a decorator that is not ours in between; "
-            f"put @{decorator} above both."
-        )
-    return current_app.make_response(value)
 
 
 def in_envelope(items: Any, meta: Mapping[str, Any], wanted: Format) -> Any:

@@ -79,6 +79,12 @@ def _words(rule: str) -> set[str]:
     return {word for segment in joined.split("/") for word in WORD_END.split(segment)}
 
 
+def _is_limited(entry: RouteEntry) -> bool:
+    """Whether somebody has thought of this route: what the settings say of all is no limit on guessing."""
+    said = entry.columns.get("limit", "").split(" & ")
+    return any(text and text != "none" and not text.startswith("default:") for text in said)
+
+
 def _is_uncached(entry: RouteEntry) -> bool:
     return entry.method in ("GET", ANY_METHOD) and entry.is_public and "cache" not in entry.columns
 
@@ -95,8 +101,8 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
         Condition(
             name="unlimited-login",
             meaning="takes credentials, and nothing limits how often they may be guessed",
-            fix="count failed attempts, as the routes of login_blueprint do, and say so in the column `limit`.",
-            holds=lambda entry: is_login(entry) and "limit" not in entry.columns,
+            fix="count failed attempts: @login_limit, as the routes of login_blueprint do.",
+            holds=lambda entry: is_login(entry) and not _is_limited(entry),
         ),
         Condition(
             name="uncached",

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from .._bypassed import kinds_of, missed_declarations
+from .._implied import declarations_for
 from .._state import state_of
 from ..guard import declarations_of
 from .declared_columns import AUTHENTICATION, common_columns, declared_columns, needs_of
@@ -78,7 +79,7 @@ class _RouteReader:
 
     def _entry(self, rule: Rule, method: str, view: Any) -> RouteEntry:
         endpoint = str(rule.endpoint)
-        columns = self._columns(view, method)
+        columns = self._columns(endpoint, view, method)
         source = self._source(rule, endpoint, columns)
         if source is Source.SETTING:
             columns = {AUTHENTICATION: "public: by setting", **columns}
@@ -104,19 +105,20 @@ class _RouteReader:
             notes=tuple(_notes(rule, view)),
         )
 
-    def _columns(self, view: Any, method: str) -> dict[str, str]:
+    def _columns(self, endpoint: str, view: Any, method: str) -> dict[str, str]:
         if view is None:
             return {}
         if method == ANY_METHOD:
-            each = [self._columns_of(view, usual) for usual in USUAL_METHODS]
+            each = [self._columns_of(endpoint, view, usual) for usual in USUAL_METHODS]
             merged = common_columns(each)
             if not all(AUTHENTICATION in columns for columns in each):
                 merged.pop(AUTHENTICATION, None)  # one open method opens the route
             return merged
-        return self._columns_of(view, "GET" if method == WEBSOCKET else method)
+        return self._columns_of(endpoint, view, "GET" if method == WEBSOCKET else method)
 
-    def _columns_of(self, view: Any, method: str) -> dict[str, str]:
-        return declared_columns(declarations_of(view, method), method, self._policies)
+    def _columns_of(self, endpoint: str, view: Any, method: str) -> dict[str, str]:
+        declared = declarations_for(self._app, endpoint, view, method)
+        return declared_columns(declared, method, self._policies)
 
     def _needs(self, view: Any, method: str) -> tuple[Need, ...]:
         if view is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import has_request_context, request
 from werkzeug.local import LocalProxy
 
-from .._contribution import ACTOR_ID_KEY
+from .._contribution import ACTOR_ASKED_KEY, ACTOR_ID_KEY
 from ..errors import UnauthorizedError
 from .permissions import NO_PERMISSIONS, Permissions
 
@@ -64,6 +64,7 @@ class Identification:
 
         Raises `UnauthorizedError` for credentials that do not count: they are never taken for none.
         """
+        _request().environ[ACTOR_ASKED_KEY] = True
         known = known_actor()
         if known is not None:
             return known

@@ -143,6 +143,24 @@ class AuthSettings(FeatureSettings):
         "10/15 minutes",
         doc="Failed logins on one account, from addresses that never logged in to it. Messages: a third of it for one address, ten times for all.",
     )
+    failures_free: int = setting(
+        5,
+        minimum=1,
+        maximum=1_000,
+        doc="Failed logins of one address on one account after which it has to wait before the next.",
+    )
+    failures_wait_seconds: float = setting(
+        1.0,
+        minimum=0,
+        maximum=3_600,
+        doc="How long at first; twice as long after each further one. 0: no waiting.",
+    )
+    failures_longest_wait_seconds: float = setting(
+        30.0,
+        minimum=0,
+        maximum=86_400,
+        doc="How long at most; until one login succeeds or the failures are forgotten.",
+    )
     oauth_providers: Any = setting(
         None,
         secret=True,

@@ -14,9 +14,7 @@ from ..errors import AppError
 from . import default_deny
 from .api_keys import ApiKeyAuthenticator, ApiKeys
 from .enforcement import enforcers
-from .failures import Failures
 from .identity import Identification, known_actor
-from .login.failure_windows.sharing import shared_windows
 from .notifications import Notifications
 from .oauth import provider_problems
 from .one_time_tokens import OneTimeTokens
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
     from .._contribution import EventLog
     from .._shared_redis import SharedRedis
     from .._wrapped import WrappedExtensions
+    from .failures import Failures
     from .identity import Actor
     from .policies import Policy
     from .protocols import Authenticator, Notifier, UserStore
@@ -77,7 +76,7 @@ class Surroundings:
     """What the rest of the kit lends to authentication; `redis` is None where the app has none.
 
     `namespace` is part of every key. `make_near_cache` takes `max_entries` and `ttl_seconds`; the caches are told on `channel` which keys have changed, and
-    `publish` tells them.
+    `publish` tells them. `failures` counts failed logins together with the other processes.
     """
 
     wrapped: WrappedExtensions
@@ -86,6 +85,7 @@ class Surroundings:
     make_near_cache: Callable[..., Any]
     publish: Callable[..., None]
     channel: str
+    failures: Failures
     log: EventLog
 
 
@@ -137,7 +137,7 @@ def build(app: Flask, settings: AuthSettings, *, given: Given, around: Surroundi
         ),
         api_keys=parts.api_keys,
         one_time_tokens=OneTimeTokens(log=around.log),
-        failures=parts.failures(),
+        failures=around.failures,
         notifications=Notifications(
             settings.notifier if given.notifier is None else given.notifier, log=around.log
         ),
@@ -247,22 +247,6 @@ class Parts:
         elif HEADERS not in self.places.order:
             del by_header["jwt"]
         return [makers[name]() for makers in (by_header, by_cookie) for name in names if name in makers]
-
-    def failures(self) -> Failures:
-        """Counts failed logins together with the other processes."""
-        around = self._around
-        return Failures(
-            per_address=self._settings.failures_per_address,
-            per_account=self._settings.failures_per_account,
-            find_shared=partial(
-                shared_windows,
-                around.redis,
-                find_limiter=partial(around.wrapped.find, self._app, "limiter"),
-                log=around.log,
-                prefix=f"backend:auth:{around.namespace}",
-            ),
-            secret=self._app.secret_key,
-        )
 
     def _by_token(self, place: str) -> Authenticator:
         return JWTAuthenticator(

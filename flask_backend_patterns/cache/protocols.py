@@ -43,10 +43,18 @@ class Begun:
 class ValueStore(Protocol):
     """Values by key, each with tags; a value counts only while its tags have the versions it was loaded under.
 
-    Everything raises `CacheError` when the store fails. Thread-safe. `name` is shown to people.
+    Everything raises `CacheError` when the store fails. Thread-safe. `name` is shown to people. `reaches_near_caches`
+    says whether `write` and `invalidate` are heard by the near caches of every process that uses the store, through the
+    feed of the app; where it is False, values may not be kept near. `is_away` costs nothing: whether the last that was
+    heard of the store is that it does not answer.
     """
 
     name: str
+    reaches_near_caches: bool
+
+    @property
+    def is_away(self) -> bool:
+        """See above; always False for a store that cannot tell."""
 
     def read(self, wanted: Sequence[Wanted]) -> list[Stored | None]:
         """The values, in order, in one round trip; None for what is not there or is older than its tags."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .._contribution import Contribution
 from .._redis import connect
+from .aside import CacheAside
 from .backends.local_feed import LocalFeed
 from .backends.redis_feed import RedisFeed
-from .near_cache import NearCache
+from .near_values import NearValues
+from .state import CacheState
+from .stores import find_store
+from .view_cache import wiring as view_cache
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -20,18 +24,7 @@ if TYPE_CHECKING:
     from .feed import InvalidationFeed
     from .settings import CacheSettings
 
-
-@dataclass(frozen=True, kw_only=True)
-class CacheState:
-    """The feed of invalidations of an app and the channel it listens to; what near caches are made with."""
-
-    settings: CacheSettings
-    channel: str
-    feed: InvalidationFeed
-
-    def make_near_cache(self, *, max_entries: int, ttl_seconds: float) -> NearCache[Any]:
-        """A near cache that the feed keeps true."""
-        return NearCache(max_entries=max_entries, ttl_seconds=ttl_seconds, feed=self.feed)
+__all__ = ["CacheState", "build", "contribution", "enforcers"]
 
 
 def build(app: Flask, settings: CacheSettings, base: Foundation) -> CacheState:
@@ -39,7 +32,6 @@ def build(app: Flask, settings: CacheSettings, base: Foundation) -> CacheState:
 
     The feed and its near caches are there in any case; `settings.enabled` is about cached functions and views.
     """
-    del app
     channel = f"backend:cache:{base.namespace}"
     feed: InvalidationFeed = LocalFeed()
     if base.redis is not None:
@@ -49,10 +41,38 @@ def build(app: Flask, settings: CacheSettings, base: Foundation) -> CacheState:
             log=base.log,
             outage=base.redis.outage,
         )
-    return CacheState(settings=settings, channel=channel, feed=feed)
+    aside = _engine(app, settings, base, channel, feed) if settings.enabled else None
+    return CacheState(settings=settings, channel=channel, feed=feed, aside=aside)
+
+
+def _engine(
+    app: Flask, settings: CacheSettings, base: Foundation, channel: str, feed: InvalidationFeed
+) -> CacheAside:
+    near = NearValues(
+        max_entries=settings.near_entries,
+        max_bytes=settings.near_bytes,
+        ttl_seconds=settings.near_seconds,
+        feed=feed,
+    )
+    engine = CacheAside(
+        settings,
+        find_store=lambda: find_store(app, settings, base, channel),
+        near=near,
+        publish=feed.publish,
+        log=base.log,
+        metrics=base.metrics,
+    )
+    if base.redis is not None:
+        base.redis.on_recovery(engine.send_unsent)
+    return engine
 
 
 def enforcers(state: CacheState) -> dict[type[Declaration], Enforcer]:
     """Who enforces what this feature can declare (`@cached_view`, `@cache_control`)."""
-    del state
-    return {}
+    return {} if state.aside is None else view_cache.enforcers(state.aside)
+
+
+def contribution(app: Flask, state: CacheState) -> Contribution:
+    """`Cache-Control` as declared, and a look at what is declared; before that of authentication, which fills the gap."""
+    log = None if state.aside is None else state.aside.log
+    return Contribution() if log is None else view_cache.contribution(app, log=log)

@@ -82,3 +82,32 @@ class RouteAudit(Protocol):
 
     def findings(self, app: Any, entries: Iterable[Any], names: Iterable[str]) -> Sequence[RouteFinding]:
         """The faults called `names` that `entries`, taken from `table`, have; `SetupError` where nobody can tell."""
+
+
+class Ban(Protocol):
+    """A ban that is in force."""
+
+    @property
+    def network(self) -> str:
+        """An address, or the /64 of one."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it still lasts."""
+
+    @property
+    def reason(self) -> str:
+        """In a few words."""
+
+
+class Bans(Protocol):
+    """The bans of an app, in all its processes. Everything raises `CacheError` when they cannot be asked."""
+
+    def listed(self) -> Sequence[Ban]:
+        """Those that end last first."""
+
+    def add(self, address: str, *, seconds: float | None = None) -> Ban:
+        """Ban; `ValueError` for what is no address, or exempt."""
+
+    def lift(self, address: str) -> bool:
+        """End a ban; whether there was one. `ValueError` for what is no address."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from flask.cli import AppGroup
 
+from .bans import bans_group
+from .cache import cache_group
 from .openapi import openapi_group
 from .routes import routes_command
 
@@ -25,6 +27,8 @@ def backend_group(*, export_document: ExportDocument, route_audit: RouteAudit | 
     """
     group = AppGroup(COMMAND, help="What flask-backend-patterns knows about this app.")
     group.add_command(openapi_group(export_document))
+    group.add_command(bans_group())
+    group.add_command(cache_group())
     if route_audit is not None:
         group.add_command(routes_command(route_audit))
     return group

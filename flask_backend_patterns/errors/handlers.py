@@ -28,7 +28,7 @@ from .rendering import (
     to_response,
 )
 from .translation import translate
-from .tree import AppError, InternalError, ValidationError
+from .tree import AppError, CacheError, InternalError, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,6 +173,8 @@ class ErrorHandling:
         return response
 
     def _record(self, error: AppError) -> None:
+        if not error.is_logged:
+            return
         fields: dict[str, Any] = {"code": error.code, "status": error.status, "message": error.message}
         cause = error.__cause__
         if cause is not None:
@@ -180,7 +182,9 @@ class ErrorHandling:
         reason = getattr(error, "reason", None)
         if isinstance(reason, str):  # why credentials were refused, which the client is not told
             fields["reason"] = reason
-        if error.status >= MIN_SERVER_ERROR_STATUS:
+        if isinstance(error, CacheError) and cause is None:
+            self._log.info("error", **fields)  # refused since Redis is away, which is in the log already (R9)
+        elif error.status >= MIN_SERVER_ERROR_STATUS:
             self._log.error("error", exc_info=cause or error, **fields)
         else:
             self._log.info("error", **fields)

@@ -50,13 +50,15 @@ class AppError(Exception):
     never shown.
 
     `kind` is the category, the same for every code: `not_found` also where a subclass says `NO_SUCH_ARTICLE`.
-    `refused` says that nothing was done yet when it was raised: the same request may be sent again.
+    `refused` says that nothing was done yet when it was raised: the same request may be sent again. `is_logged` says
+    whether each of them is worth an `error` event beside the request's own.
     """
 
     status: int = 500
     code: str = "INTERNAL_ERROR"
     kind: ClassVar[str] = "internal"
     refused: ClassVar[bool] = False
+    is_logged: ClassVar[bool] = True
     default_message: ClassVar[str] = "An unexpected error occurred."
 
     def __init__(
@@ -254,6 +256,7 @@ class RateLimitError(_RetryableError):
 
     kind = "rate_limited"
     refused = True
+    is_logged = False  # a flood of requests would be a flood of events
     status = 429
     code = "RATE_LIMIT_EXCEEDED"
     default_message = "Too many requests."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,3 +43,37 @@ class Windows(Protocol):
 
     def clear(self, *keys: str) -> None:
         """Forget what was counted for these keys."""
+
+
+class Caller(Protocol):
+    """Who sends a request, as authentication has it (`auth.Actor`)."""
+
+    @property
+    def id(self) -> str:
+        """Never empty."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Inherited ones included."""
+
+    @property
+    def method(self) -> str:
+        """`jwt`, `cookie`, `api_key` or `session`."""
+
+    @property
+    def credential_id(self) -> str | None:
+        """The token's `jti`, or the id of the API key."""
+
+
+class Feed(Protocol):
+    """Tells all processes that something has changed (`cache.InvalidationFeed`)."""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether everything that changes is heard; begins to listen."""
+
+    def listen(self, listener: Callable[[tuple[str, ...] | None], None]) -> None:
+        """Call `listener` with the keys that have changed, None for any."""
+
+    def publish(self, *keys: str) -> None:
+        """These keys have changed; `CacheError` when the other processes could not be told."""

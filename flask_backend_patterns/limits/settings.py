@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 from .._config import FeatureSettings, setting
 
-FIXED_WINDOW, SLIDING_WINDOW, GCRA = "fixed-window", "sliding-window-counter", "gcra"
+STRATEGIES = FIXED_WINDOW, SLIDING_WINDOW, GCRA = "fixed-window", "sliding-window-counter", "gcra"
+KEY_WORDS = ACTOR, ADDRESS, API_KEY = "actor", "address", "api_key"
+HEADER_PREFIX = "header:"
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # a token (RFC 9110, 5.6.2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,21 +25,16 @@ class LimitsSettings(FeatureSettings):
         None, doc='Rates for every route of our blueprints that declares none (`"100/minute; 2000/hour"`).'
     )
     default_key: Any = setting(
-        "actor", doc="Whom the default counts: `actor`, `address`, `api_key` or a function."
+        "actor",
+        doc="Whom the default counts: `actor`, `address`, `api_key`, `header:X-Name`, or a function.",
     )
-    default_tiers: Mapping[str, Any] = field(
-        default_factory=dict,
-        metadata={
-            "doc": 'Other rates by role in place of the default (`{"partner": "1000/minute"}`); the widest counts.',
-            "minimum": None,
-            "maximum": None,
-            "choices": None,
-            "secret": False,
-        },
+    default_tiers: Any = setting(
+        None,
+        doc='Other rates by role in place of the default (`{"partner": "1000/minute"}`); of several the widest counts.',
     )
     strategy: str = setting(
         SLIDING_WINDOW,
-        choices=(FIXED_WINDOW, SLIDING_WINDOW, GCRA),
+        choices=STRATEGIES,
         doc="How requests are counted where a limit does not say.",
     )
     headers: bool = setting(default=True, doc="Send `RateLimit-Policy` and `RateLimit`.")
@@ -58,4 +57,22 @@ class LimitsSettings(FeatureSettings):
     ban_seconds: int = setting(600, minimum=1, maximum=2_592_000, doc="How long a ban lasts.")
     ban_paths: tuple[str, ...] = setting(
         (), doc="Paths that only scanners ask for (`/wp-login.php`, `*.php`): who asks is banned at once."
+    )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], problems: list[str]) -> Self:
+        """Read the group; the words that `default_key` may be are not names of modules."""
+        key = f"{cls.PREFIX}DEFAULT_KEY"
+        word = config.get(key)
+        if isinstance(word, str) and is_key_word(word):
+            group = super().from_config({**config, key: None}, problems)
+            object.__setattr__(group, "default_key", word)  # not shared yet
+            return group
+        return super().from_config(config, problems)
+
+
+def is_key_word(text: str) -> bool:
+    """Whether `text` says whom a limit counts, other than by a function."""
+    return text in KEY_WORDS or (
+        text.startswith(HEADER_PREFIX) and HEADER_NAME.fullmatch(text, len(HEADER_PREFIX)) is not None
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from flask import has_request_context, request
@@ -46,11 +46,21 @@ def _quoted(value: Any) -> str:
 
 
 class LoggingEventLog:
-    """Writes events as records of one standard logger; secrets are masked before any handler sees them."""
+    """Writes events as records of one standard logger; secrets are masked before any handler sees them.
 
-    def __init__(self, masker: Masker, name: str = LOGGER_NAME) -> None:
+    `write_directly` may write an event of level INFO without a record, and says whether it has.
+    """
+
+    def __init__(
+        self,
+        masker: Masker,
+        name: str = LOGGER_NAME,
+        *,
+        write_directly: Callable[[logging.Logger, EventDict], bool] | None = None,
+    ) -> None:
         self._logger = logging.getLogger(name)
         self._mask = masker.mask
+        self._write_directly = write_directly
 
     def info(self, event: str, **fields: Any) -> None:
         """Something happened."""
@@ -70,12 +80,14 @@ class LoggingEventLog:
         logger = self._logger
         if not logger.isEnabledFor(level):
             return
+        described = self._mask(add_request_context(None, "", {"event": event, **fields}))
+        if level == logging.INFO and self._write_directly and self._write_directly(logger, described):
+            return
         hide_sql_parameters(error)
-        described = LogEvent(self._mask(add_request_context(None, "", {"event": event, **fields})))
         exc_info = (type(error), error, error.__traceback__) if error is not None else None
         # Not `logger.log`: it walks the stack for the caller's line, which is always this one
         make = logging.getLogRecordFactory()
-        logger.handle(make(logger.name, level, "", 0, f"{event} %s", (described,), exc_info))
+        logger.handle(make(logger.name, level, "", 0, f"{event} %s", (LogEvent(described),), exc_info))
 
 
 def add_request_context(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -17,8 +17,8 @@ from typing import TextIO
 
 from .events import event_of
 
-# One or two lines for each request; every other record is written at once, and these before it.
-DELAYED_EVENTS = frozenset({"request", "error"})
+# What a client can cause with each request; every other record is written at once, and these before it.
+DELAYED_EVENTS = frozenset({"request", "error", "access_refused"})
 MAX_WAITING = 10_000
 
 
@@ -47,13 +47,27 @@ class BackendHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record, or have it written soon."""
         try:
-            self._waiting.append(self.format(record) + self.terminator)
-            if self._delay_seconds and is_delayed(record) and len(self._waiting) < MAX_WAITING:
-                self._flush_soon()
-            else:
-                self.flush()
+            self._take(self.format(record), may_wait=is_delayed(record))
         except Exception:  # noqa: BLE001 - the way of every standard handler: a log line must not fail a request
             self.handleError(record)
+
+    def write_line(self, line: str, *, may_wait: bool) -> None:
+        """Write a line that somebody has formatted, as `emit` does that of a record; never raises."""
+        self.acquire()
+        try:
+            self._take(line, may_wait=may_wait)
+        except Exception:  # noqa: BLE001 - as above
+            self.handleError(logging.makeLogRecord({"msg": line}))
+        finally:
+            self.release()
+
+    def _take(self, line: str, *, may_wait: bool) -> None:
+        """Called under the handler's lock, as the next."""
+        self._waiting.append(line + self.terminator)
+        if may_wait and self._delay_seconds and len(self._waiting) < MAX_WAITING:
+            self._flush_soon()
+        else:
+            self.flush()
 
     def flush(self) -> None:
         """Write what waits; under the handler's lock, which `emit` has already."""

@@ -6,6 +6,7 @@ import logging
 import sys
 import traceback
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -29,7 +30,7 @@ class BackendFormatter(structlog.stdlib.ProcessorFormatter):
         last: list[Processor] = [structlog.processors.JSONRenderer(serializer=_dump)]
         if is_console:
             last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-        self._is_console = is_console
+        self.is_json = not is_console
         super().__init__(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
             foreign_pre_chain=[
@@ -46,7 +47,7 @@ class BackendFormatter(structlog.stdlib.ProcessorFormatter):
         if event is None:
             return super().format(record)
         described = {**event, **_description(record)}
-        if self._is_console:
+        if not self.is_json:
             return cast("str", self.processors[-1](None, record.levelname.lower(), described))
         return _dump(_with_stack(described))
 
@@ -77,11 +78,27 @@ def mask_with(masker: Masker) -> Callable[[Any, str, EventDict], EventDict]:
     return mask_secrets
 
 
+def json_line(event: EventDict, *, level: str, created: float, logger: str) -> str:
+    """The line of one of our masked events, as `BackendFormatter` writes it; `created` in seconds since the epoch."""
+    return _dump({**event, "level": level, "timestamp": _timestamp(created), "logger": logger})
+
+
+def _timestamp(seconds: float) -> str:
+    """UTC in RFC 3339, with microseconds."""
+    whole = int(seconds)
+    return f"{_second(whole)}.{int((seconds - whole) * 1e6):06d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]
+
+
 def _description(record: logging.LogRecord) -> dict[str, Any]:
     """What every line says, beside the event itself."""
     said: dict[str, Any] = {
         "level": record.levelname.lower(),
-        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat()[:-6] + "Z",
+        "timestamp": _timestamp(record.created),
         "logger": record.name,
     }
     if record.exc_info:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from .._contribution import ACTOR_ID_KEY, REQUEST_ID_KEY, Contribution, EventLog
+from .._contribution import REQUEST_ID_KEY, Contribution, EventLog
+from .access_log import AccessLog
+from .direct_lines import write_directly
 from .events import LoggingEventLog
 from .logs import install_handlers
 from .masking import Masker
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from .._contribution import Answer
     from .metrics import Metrics
     from .settings import ObservabilitySettings
-
-NOBODY: Final[dict[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def build(settings: ObservabilitySettings) -> ObservabilityState:
         from .metrics import Metrics  # it costs time and, in a server of several processes, files
 
         metrics = Metrics()
-    return ObservabilityState(settings, LoggingEventLog(masker), masker, metrics)
+    log = LoggingEventLog(masker, write_directly=write_directly)
+    return ObservabilityState(settings, log, masker, metrics)
 
 
 def contribution(app: Flask, state: ObservabilityState) -> Contribution:
@@ -58,49 +59,16 @@ def contribution(app: Flask, state: ObservabilityState) -> Contribution:
         if wants_timing or (wants_timing is None and app.debug):
             sent.append(("Server-Timing", f"app;dur={exchange.elapsed_ms():.2f}"))
 
-    def finished(exchange: Exchange) -> None:
-        write_access_log(state.log, exchange)
-
     answers: dict[str, Answer] = {}
     if state.metrics is not None and state.settings.metrics_path is not None:
         answers[state.settings.metrics_path] = state.metrics.answer
     return Contribution(
         begin=begin,
         headers=headers,
-        finished=finished if state.settings.access_log else None,
+        finished=AccessLog(state.log, state.masker).write if state.settings.access_log else None,
         answers=answers,
         remedy="move ours with BACKEND_OBSERVABILITY_METRICS_PATH",
     )
-
-
-def write_access_log(log: EventLog, exchange: Exchange) -> None:
-    """The `request` event; the query string is left out, since people put secrets there."""
-    environ = exchange.environ
-    actor_id = environ.get(ACTOR_ID_KEY)
-    actor = {"actor_id": actor_id} if actor_id else NOBODY
-    log.info(
-        "request",
-        method=environ.get("REQUEST_METHOD"),
-        path=_decoded(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")),
-        route=exchange.route,
-        status=exchange.status,
-        duration_ms=round(exchange.elapsed_ms(), 2),
-        bytes=_content_length(exchange.headers),
-        request_id=exchange.request_id,
-        **actor,
-    )
-
-
-def _decoded(path: str) -> str:
-    """WSGI hands on the bytes of a path as Latin-1 (PEP 3333)."""
-    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _content_length(headers: list[tuple[str, str]]) -> int | None:
-    for name, value in headers:
-        if name.lower() == "content-length":
-            return int(value) if value.isdecimal() else None
-    return None
 
 
 def install(app: Flask, state: ObservabilityState, undo: ExitStack) -> None:

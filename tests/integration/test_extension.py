@@ -182,7 +182,8 @@ def test_one_instance_serves_three_apps_by_their_own_config():
         BACKEND_SECURITY_REFERRER_POLICY="no-referrer",
         BACKEND_SECURITY_CORS_ORIGINS=["https://b.example"],
     )
-    for feature in ("API", "ERRORS", "OBSERVABILITY", "SECURITY", "HEALTH", "JOBS", "IDEMPOTENCY", "AUTH"):
+    features = ("API", "ERRORS", "OBSERVABILITY", "SECURITY", "HEALTH", "JOBS", "IDEMPOTENCY", "AUTH")
+    for feature in (*features, "LIMITS", "CACHE"):
         off.config[f"BACKEND_{feature}_ENABLED"] = False
     untouched = (off.wsgi_app, off.handle_exception, off.handle_user_exception)
     for app in (envelope, problem, off):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, request
 
+from ..._finished import finished
 from ..._synchronous import call_synchronously
 from ..caller import default_caller
-from ..responses import finished
 from .declaration import METHODS, Idempotent
 from .protocols import Entry
 from .refusals import missing_key

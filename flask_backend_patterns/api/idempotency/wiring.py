@@ -7,14 +7,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ..._config import SetupError
-from ..._redis import connect
 from .enforcement import Enforcement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..._contribution import EventLog
-    from ..._redis import RedisSettings
+    from ..._shared_redis import SharedRedis
     from ..._wrapped import WrappedExtensions
     from ...guard import Around
     from .protocols import IdempotencyStore
@@ -25,7 +24,7 @@ def build(
     settings: IdempotencySettings,
     *,
     wrapped: WrappedExtensions,
-    redis_settings: RedisSettings,
+    redis: SharedRedis | None,
     log: EventLog,
     caller: Callable[[], str],
     clock: Callable[[], float] = time.time,
@@ -39,14 +38,14 @@ def build(
     @cache
     def store_called(name: str) -> IdempotencyStore:
         if name == "redis":
-            if redis_settings.url is None:
+            if redis is None:
                 raise SetupError(
                     'An @idempotent view uses store="redis", but BACKEND_REDIS_URL is not set; set it, or use '
                     'store="database".'
                 )
             from .backends.redis import RedisStore
 
-            return RedisStore(connect(redis_settings), lease_seconds=settings.lease_seconds, log=log)
+            return RedisStore(redis, lease_seconds=settings.lease_seconds, log=log)
         from .backends.database import DatabaseStore
 
         return DatabaseStore(wrapped, log=log, clock=clock)

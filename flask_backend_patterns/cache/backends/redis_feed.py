@@ -8,9 +8,10 @@ import random
 import threading
 import time
 from typing import TYPE_CHECKING
-from weakref import ref
+from weakref import finalize, ref
 
 from ..._after_fork import reset_in_children
+from ..._redis import close_idle
 from ..._redis_outage import RedisOutage
 from ..feed import EVERYTHING, decode_keys, encode_keys
 
@@ -59,7 +60,7 @@ class RedisFeed:
         self.channel = channel
         self._connect = connect
         self._log = log
-        self._outage = outage or RedisOutage(log=log, clock=clock)
+        self._outage = outage or RedisOutage(log=log, ping=_Ping(self), clock=clock)
         self._max_silence = max_silence_seconds
         self._clock = clock
         self._client: Redis | None = None
@@ -117,6 +118,8 @@ class RedisFeed:
             self._trusted_until = -math.inf
         if follower is not None:
             follower.stop()
+        if self._client is not None:
+            close_idle(self._client)
 
     def reset_after_fork(self) -> None:
         """The parent's thread is not here, and its connection is the parent's alone."""
@@ -142,10 +145,14 @@ class RedisFeed:
         with self._lock:
             if self._client is None:
                 self._client = self._connect()
+                finalize(self, close_idle, self._client)
             return self._client
 
     def _send(self, message: str) -> None:
-        self._outage.call(lambda: self._redis().publish(self.channel, message))
+        self._outage.call(self._publish, message)
+
+    def _publish(self, message: str) -> None:
+        self._redis().publish(self.channel, message)
 
     def _tell(self, keys: tuple[str, ...] | None) -> None:
         for listener in self._listeners:
@@ -183,6 +190,18 @@ def _is_expected(error: Exception) -> bool:
     from redis.exceptions import RedisError
 
     return isinstance(error, (RedisError, OSError))
+
+
+class _Ping:
+    """Asks for a sign of life over a new connection."""
+
+    def __init__(self, feed: RedisFeed) -> None:
+        self._feed = feed
+
+    def __call__(self) -> None:
+        client = self._feed._redis()  # noqa: SLF001 - two classes, one thing
+        close_idle(client)
+        client.ping()
 
 
 class _Follower(threading.Thread):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from ..._redis_cluster import LateCluster
+
 PINGS_PER_SILENCE = 4
 MAX_PING_SECONDS = 0.25  # also how soon the thread sees that it is to stop
 
@@ -27,7 +29,7 @@ class RedisSubscription:
     def __init__(
         self, client: Redis, *, channel: str, max_silence_seconds: float, clock: Callable[[], float]
     ) -> None:
-        pool = client.connection_pool
+        pool = _subscriber(client).connection_pool
         self._connection: Any = pool.connection_class(**pool.connection_kwargs)
         self._channel = channel
         self._max_silence = max_silence_seconds
@@ -78,3 +80,10 @@ class RedisSubscription:
 
     def _refuse_reconnect(self, _connection: Any) -> None:
         raise RedisConnectionError("the connection was lost, and made again by redis-py")
+
+
+def _subscriber(client: Redis | LateCluster) -> Redis:
+    """The client itself, or that of one node of a Cluster."""
+    from ..._redis_cluster import LateCluster
+
+    return client.subscriber() if isinstance(client, LateCluster) else client

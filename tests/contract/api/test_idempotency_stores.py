@@ -7,7 +7,8 @@ import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_backend_patterns._redis import RedisSettings, connect
+from flask_backend_patterns._redis import RedisSettings
+from flask_backend_patterns._shared_redis import SharedRedis
 from flask_backend_patterns._wrapped import WrappedExtensions
 from flask_backend_patterns.api.idempotency import idempotency_table
 from flask_backend_patterns.api.idempotency.backends.database import DatabaseStore
@@ -62,9 +63,10 @@ class OnRedis:
 
     def __init__(self, url):
         self.app = Flask("store")
-        self.client = connect(RedisSettings(url=url, timeout_seconds=5))
         self.log = Log()
-        self.store = RedisStore(self.client, lease_seconds=60, log=self.log)
+        self.redis = SharedRedis(RedisSettings(url=url, timeout_seconds=5), namespace="test", log=self.log)
+        self.client = self.redis.client
+        self.store = RedisStore(self.redis, lease_seconds=60, log=self.log)
 
     def pass_time(self, seconds):
         for key in self.client.keys("*"):
@@ -72,7 +74,7 @@ class OnRedis:
             self.client.pexpire(key, left) if left > 0 else self.client.delete(key)
 
     def close(self):
-        self.client.close()
+        self.redis.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "redis"])

@@ -18,8 +18,8 @@ from flask.views import MethodView
 from flask_smorest import Api
 
 from flask_backend_patterns import AppError, BackendPatterns, Blueprint, NotFoundError, SetupError
+from flask_backend_patterns._finished import finished
 from flask_backend_patterns.api import Format
-from flask_backend_patterns.api.responses import finished
 from flask_backend_patterns.declarations import Declaration, Phase
 from flask_backend_patterns.guard import declare
 

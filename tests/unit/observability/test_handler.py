@@ -50,7 +50,7 @@ def handler(stream, delay_seconds):
     return kind(logging.Formatter("%(message)s"), delay_seconds=delay_seconds)
 
 
-@pytest.mark.parametrize("event", ["request", "error"])
+@pytest.mark.parametrize("event", ["request", "error", "access_refused"])
 def test_lines_of_the_access_log_are_written_a_moment_later(stream, event):
     """Not at once, and by themselves."""
     handled = handler(stream, 0.05)

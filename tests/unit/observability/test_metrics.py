@@ -131,7 +131,7 @@ def test_the_endpoint_answers_scrapes():
     metrics.counter("things_total", "Things.").inc()
     answer = app.test_client().get("/internal/metrics", headers={"Accept": "text/plain;version=x"})
     assert answer.status_code == 200
-    assert samples(answer.data) == {("things_total",): 1}
+    assert samples(answer.data)["things_total",] == 1
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     head = app.test_client().head("/internal/metrics")
@@ -151,6 +151,49 @@ def test_a_missing_directory_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "none"))
     with pytest.raises(SetupError, match="PROMETHEUS_MULTIPROC_DIR is"):
         make_app(BACKEND_OBSERVABILITY_METRICS_PATH="/metrics")
+
+
+def test_a_gauge_is_made_once():
+    """As a counter; it says how things are now."""
+    metrics = Metrics()
+    gauge = metrics.gauge("things_up", "Things.", ["name"])
+    gauge.labels("a").set(1)
+    gauge.labels("a").set(0)
+    assert metrics.gauge("things_up", "Things.", ("name",)) is gauge
+    assert 'things_up{name="a"} 0.0' in metrics.exposition("")[0].decode()
+    with pytest.raises(SetupError, match="things_up has the labels"):
+        metrics.gauge("things_up", "Things.", ["colour"])
+
+
+GAUGE_WORKER = """
+import sys
+from flask_backend_patterns.observability.metrics import Metrics
+
+metrics = Metrics()
+metrics.gauge("things_up", "Things.").set(float(sys.argv[1]))
+print("set", flush=True)
+sys.stdin.readline()
+print(metrics.exposition("")[0].decode())
+"""
+
+
+def test_the_lowest_gauge_of_the_processes_that_run_counts(monkeypatch, tmp_path):
+    """One worker that cannot reach a dependency is seen; one that has ended says nothing any more."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", GAUGE_WORKER, value],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for value in ("1", "0", "1")
+    ]
+    for worker in workers:
+        assert worker.stdout.readline() == "set\n"
+    shown = [workers[number].communicate("\n", timeout=60)[0] for number in (0, 1, 2)]
+    assert ["things_up 0.0" in text for text in shown] == [True, True, False]
+    assert "things_up 1.0" in shown[2]
 
 
 WORKER = """

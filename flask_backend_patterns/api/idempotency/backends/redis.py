@@ -5,41 +5,39 @@ from __future__ import annotations
 import json
 import secrets
 from base64 import b64decode, b64encode
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
-
+from ....errors import CacheError
 from ..refusals import in_progress, mismatch
 from ..stored_response import StoredResponse
 
 if TYPE_CHECKING:
-    from redis import Redis
-
     from ...._contribution import EventLog
+    from ...._shared_redis import SharedRedis
     from ..protocols import Attempt, Entry
-
-PREFIX: Final = "backend:idempotency:"
 
 
 class RedisStore:
     """The store on one Redis; an attempt holds its key for `lease_seconds` at most.
 
     A process that is killed between write and answer leaves the key taken until the lease ends; after that the
-    request runs again. When Redis is away requests are refused (`RedisError`, which means 503).
+    request runs again. When Redis is away requests are refused (`CacheError`, a 503).
     """
 
-    def __init__(self, client: Redis, *, lease_seconds: int, log: EventLog) -> None:
+    def __init__(self, redis: SharedRedis, *, lease_seconds: int, log: EventLog) -> None:
+        self._key = partial(redis.key, "idempotency")
         self._lease_ms = lease_seconds * 1000
         self._log = log
-        self._claim = client.register_script(_script("claim"))
-        self._complete = client.register_script(_script("complete"))
-        self._release = client.register_script(_script("release"))
+        self._claim = redis.script(_script("claim"))
+        self._complete = redis.script(_script("complete"))
+        self._release = redis.script(_script("release"))
 
     def begin(self, entry: Entry) -> StoredResponse | Attempt:
         """See `IdempotencyStore`."""
         token = secrets.token_hex(16)
-        keys = [PREFIX + entry.key_hash]
+        keys = [self._key(entry.key_hash)]
         answer: Any = self._claim(keys=keys, args=[token, entry.fingerprint, self._lease_ms])
         kind = bytes(answer[0])
         if kind == b"finished":
@@ -54,16 +52,16 @@ class RedisStore:
         """Store `result`. What was written stands whatever happens here, so a failure is logged only."""
         args: list[str | int] = [token, _dump(result), entry.ttl_seconds * 1000]
         try:
-            if not self._complete(keys=[PREFIX + entry.key_hash], args=args):
+            if not self._complete(keys=[self._key(entry.key_hash)], args=args):
                 self._log.error("idempotency_lease_lost", lease_seconds=self._lease_ms // 1000)
-        except RedisError as error:
+        except CacheError as error:
             self._log.error("idempotency_result_lost", exc_info=error)
 
     def release(self, entry: Entry, token: str) -> None:
         """Give the key back; when that fails the lease does it."""
         try:
-            self._release(keys=[PREFIX + entry.key_hash], args=[token])
-        except RedisError as error:
+            self._release(keys=[self._key(entry.key_hash)], args=[token])
+        except CacheError as error:
             self._log.warning("idempotency_release_failed", exc_info=error)
 
 

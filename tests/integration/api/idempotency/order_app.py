@@ -22,6 +22,7 @@ from werkzeug.local import LocalProxy
 
 from flask_backend_patterns import BackendPatterns, ConflictError
 from flask_backend_patterns._redis import RedisSettings
+from flask_backend_patterns._shared_redis import SharedRedis
 from flask_backend_patterns._wrapped import WrappedExtensions
 from flask_backend_patterns.api.caller import default_caller
 from flask_backend_patterns.api.idempotency import Idempotent, idempotency_table, idempotent
@@ -81,10 +82,13 @@ def create_app(
     app.log = RecordingLog()
     app.refusals = {}
     app.called = []
+    redis = None
+    if redis_url is not None:
+        redis = SharedRedis(RedisSettings(url=redis_url, timeout_seconds=2), namespace="orders", log=app.log)
     enforce = build(
         IdempotencySettings(**(settings or {})),
         wrapped=WrappedExtensions(),
-        redis_settings=RedisSettings(url=redis_url, timeout_seconds=2),
+        redis=redis,
         log=app.log,
         caller=caller or default_caller,
         clock=clock,

@@ -563,7 +563,6 @@ def test_a_table_in_a_schema_of_the_app_is_used(make_app, postgres_url, order_ap
     from sqlalchemy import MetaData
 
     from flask_backend_patterns import BackendPatterns
-    from flask_backend_patterns._redis import RedisSettings
     from flask_backend_patterns._wrapped import WrappedExtensions
     from flask_backend_patterns.api.idempotency import Idempotent, idempotency_table, idempotent
     from flask_backend_patterns.api.idempotency.settings import IdempotencySettings
@@ -579,7 +578,7 @@ def test_a_table_in_a_schema_of_the_app_is_used(make_app, postgres_url, order_ap
         IdempotencySettings(),
         caller=str,
         wrapped=WrappedExtensions(),
-        redis_settings=RedisSettings(),
+        redis=None,
         log=order_app.RecordingLog(),
     )
     BackendPatterns(enforcers={Idempotent: enforce}).init_app(app)

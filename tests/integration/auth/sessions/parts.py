@@ -85,7 +85,7 @@ def build(url, *, clock=None, key=None, max_sessions=100, timeout_seconds=10, **
         url=url, timeout_seconds=timeout_seconds, connect_timeout_seconds=timeout_seconds
     )
     client = connect(redis_settings)
-    outage = RedisOutage(log=log)
+    outage = RedisOutage(log=log, ping=client.ping)
     feed = RedisFeed(lambda: connect(redis_settings), channel=CHANNEL, log=log, outage=outage)
     cache = NearCache(max_entries=1_000, ttl_seconds=300, feed=feed)
     keys = SessionKeys("test")

@@ -1,0 +1,38 @@
+"""The thread that looks whether something that was lost is back."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import Protocol
+from weakref import ref
+
+FIRST_LOOK = 0.2  # of the seconds between two looks: what fails for a moment on a busy machine is soon back
+
+
+class Lost(Protocol):
+    """Something that is away."""
+
+    def look(self) -> bool:
+        """Whether it is back, so that nobody has to look any more. Must not raise."""
+
+
+class RecoveryProbe(threading.Thread):
+    """Asks `lost` until it is back, about every `seconds`; holds it weakly, and ends when nobody else has it."""
+
+    def __init__(self, lost: Lost, *, seconds: float) -> None:
+        super().__init__(name="recovery-probe", daemon=True)
+        self._lost = ref(lost)
+        self._seconds = seconds
+
+    def run(self) -> None:
+        """Look, again and again."""
+        delay = self._seconds * FIRST_LOOK
+        while True:
+            time.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the processes
+            lost = self._lost()
+            if lost is None or lost.look():
+                return
+            del lost
+            delay = self._seconds

@@ -1,0 +1,19 @@
+-- Stores a value that is known to be current, breaks the lease of whoever is loading it, and tells the near caches.
+-- KEYS[1]  the value
+-- KEYS[2]  the lease
+-- KEYS[3...]  the tags
+-- ARGV[1]  how long the value is kept, milliseconds
+-- ARGV[2]  how long a tag that is made now is kept, milliseconds
+-- ARGV[3]  head of the value
+-- ARGV[4]  payload
+-- ARGV[5]  channel of invalidations, or empty
+-- ARGV[6]  what near caches call the value
+-- ARGV[7...]  a new version for each tag
+local kept = tonumber(ARGV[1])
+redis.call('DEL', KEYS[2])
+redis.call('SET', KEYS[1], ARGV[3] .. versions_of(3, 7, tonumber(ARGV[2])) .. ARGV[4], 'PX', kept)
+keep_tags(3, kept)
+if ARGV[5] ~= '' then
+    publish_keys(ARGV[5], {ARGV[6]})
+end
+return 1

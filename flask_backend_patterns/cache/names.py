@@ -1,0 +1,32 @@
+"""What keys, tags and prefixes are called in messages to near caches, and in patterns."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .._config import SetupError
+from .near_values import KEY, PREFIX, TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SPECIAL = re.compile(rb"([*?\[\]\\^-])")
+
+
+def near_names(*, keys: Iterable[str] = (), tags: Iterable[str] = (), prefix: str | None = None) -> list[str]:
+    """As they stand in the messages of the feed: each with its kind before it."""
+    names = [KEY + key for key in keys]
+    names += [TAG + tag for tag in tags]
+    return names if prefix is None else [*names, PREFIX + prefix]
+
+
+def require_prefix(prefix: str) -> None:
+    """Raise `SetupError` for an empty one, which would mean everything (PITFALLS R4)."""
+    if not prefix:
+        raise SetupError("An empty prefix would forget every value; give the beginning of the keys.")
+
+
+def escape_pattern(text: bytes) -> bytes:
+    """`text` for a pattern of Redis in which nothing stands for anything else."""
+    return _SPECIAL.sub(rb"\\\1", text)

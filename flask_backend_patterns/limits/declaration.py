@@ -1,0 +1,120 @@
+"""What can be said about how often a view may be called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from ..declarations import Declaration, Documentation, Phase
+from .rates import Rate
+
+UNITS: Final = {1: "second", 60: "minute", 3_600: "hour", 86_400: "day", 604_800: "week"}
+Rates = tuple[Rate, ...]
+
+_HEADERS: Final = {
+    "RateLimit-Policy": {
+        "description": "The limits of this route: quota (`q`) and window in seconds (`w`) of each.",
+        "schema": {"type": "string"},
+        "example": '"default";q=100;w=60',
+    },
+    "RateLimit": {
+        "description": "What is left of each (`r`), and in how many seconds it is all there again (`t`).",
+        "schema": {"type": "string"},
+        "example": '"default";r=50;t=30',
+    },
+}
+_RETRY_AFTER: Final = {
+    "Retry-After": {"description": "Seconds until there is room again.", "schema": {"type": "integer"}}
+}
+_DOCUMENTATION: Final = Documentation(
+    success_headers=_HEADERS, operation={"responses": {"429": {"headers": {**_RETRY_AFTER, **_HEADERS}}}}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateLimit(Declaration):
+    """Callers may do so much in a time; whom `key` counts is known once they are authenticated.
+
+    `key` is a word of the settings or a function; `tiers` are rates by role, None for no limit. `cost` and `when` may be functions of
+    path arguments. `methods` (in capitals) are those it is for, None all but OPTIONS. `origin` is where it was declared,
+    which names the counts of a function that is no route.
+    """
+
+    phase: ClassVar[Phase] = Phase.IDENTITY_LIMIT
+    statuses: ClassVar[tuple[int, ...]] = (429,)
+    required: ClassVar[bool] = False  # BACKEND_LIMITS_ENABLED = False: nothing is limited
+
+    rates: Rates
+    key: str | Callable[..., Any]
+    name: str | None = None
+    cost: int | Callable[[], Any] = 1
+    when: Callable[[], Any] | None = None
+    tiers: tuple[tuple[str, Rates | None], ...] = ()
+    strategy: str | None = None
+    methods: frozenset[str] | None = None
+    origin: str | None = None
+    is_default: bool = False
+
+    @property
+    def key_name(self) -> str:
+        """Whom it counts, in a word."""
+        return self.key if isinstance(self.key, str) else getattr(self.key, "__name__", "custom")
+
+    def counts(self, method: str) -> bool:
+        """Whether requests by `method` (in capitals) count; HEAD is a GET."""
+        if self.methods is None:
+            return method != "OPTIONS"
+        return method in self.methods or (method == "HEAD" and "GET" in self.methods)
+
+    def error_statuses(self, method: str) -> tuple[int, ...]:
+        """429 for the methods it is for."""
+        return self.statuses if self.counts(method) else ()
+
+    def documentation(self, method: str) -> Documentation:
+        """The headers."""
+        return _DOCUMENTATION if self.counts(method) else Documentation()
+
+    def audit(self, method: str) -> Mapping[str, str]:
+        """The column `limit`: `10/second, 100/minute by actor`."""
+        if not self.counts(method):
+            return {}
+        tiers = "".join(f"; {role} {_shown(rates)}" for role, rates in self.tiers)
+        default = "default: " if self.is_default else ""
+        by = self.key_name.replace("_", " ").replace(":", " ") if isinstance(self.key, str) else self.key_name
+        return {"limit": f"{default}{_shown(self.rates)} by {by}{tiers}"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddressRateLimit(RateLimit):
+    """The same by something that is known before anybody is authenticated: the address, or a header."""
+
+    phase: ClassVar[Phase] = Phase.ADDRESS_LIMIT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unlimited(Declaration):
+    """The default limits are not for this view."""
+
+    phase: ClassVar[Phase] = Phase.ADDRESS_LIMIT
+    required: ClassVar[bool] = False
+
+    methods: frozenset[str] | None = None
+
+    def counts(self, method: str) -> bool:
+        """Whether it is for `method` (in capitals)."""
+        return self.methods is None or method in self.methods or (method == "HEAD" and "GET" in self.methods)
+
+    def audit(self, method: str) -> Mapping[str, str]:
+        """The column `limit`."""
+        return {"limit": "none"} if self.counts(method) else {}
+
+
+def shown_rate(rate: Rate) -> str:
+    """`100/minute`, `5/90 s`."""
+    unit = UNITS.get(rate.window_seconds)
+    return f"{rate.amount}/{unit}" if unit else f"{rate.amount}/{rate.window_seconds} s"
+
+
+def _shown(rates: Rates | None) -> str:
+    return "unlimited" if rates is None else ", ".join(map(shown_rate, rates))

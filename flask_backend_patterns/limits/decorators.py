@@ -1,0 +1,184 @@
+"""`@rate_limit`: how often a view, a blueprint, a function or a block of code may be asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
+
+from flask import current_app, has_app_context
+from flask.sansio.blueprints import Blueprint as AnyBlueprint
+
+from .._blueprint_declarations import declare_on_blueprint
+from .._config import SetupError
+from .._state import state_of
+from .._view_arguments import FromPath
+from ..guard import declare
+from .calling_code import calling_function
+from .declaration import AddressRateLimit, RateLimit, Rates, Unlimited
+from .rates import parse_rates
+from .route_limits import checked_cost
+from .settings import ADDRESS, HEADER_PREFIX, KEY_WORDS, STRATEGIES, is_key_word
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from flask import Blueprint
+
+    from ..declarations import Declaration
+
+Target = TypeVar("Target", bound="Callable[..., Any] | Blueprint")
+
+NAME: Final = re.compile(r"[ -~]{1,64}")
+METHOD: Final = re.compile(r"[A-Z]+")
+
+
+class Limiting:
+    """What `rate_limit` gives: a decorator, and a context manager; any number of threads may use one."""
+
+    def __init__(self, declared: RateLimit | Unlimited) -> None:
+        self._declared = declared
+        # Where a block stands -> its declaration. One object stands in few places.
+        self._blocks: dict[str, RateLimit] = {}
+
+    def as_default(self) -> RateLimit:
+        """The same as a limit of the settings."""
+        if not isinstance(self._declared, RateLimit):
+            raise SetupError("None is no rate.")
+        return replace(self._declared, is_default=True)
+
+    def __call__(self, target: Target) -> Target:
+        """Declare it on a view, a view class, a blueprint, or a function that is called while a request is served."""
+        if isinstance(target, AnyBlueprint):
+            declare_on_blueprint(cast("Blueprint", target), self._declared, check=_nothing_to_check)
+            return cast("Target", target)
+        if not callable(target):
+            raise SetupError(f"@rate_limit goes on views, functions and blueprints, not on {target!r}.")
+        declared: Declaration = self._declared
+        if isinstance(declared, RateLimit):
+            declared = replace(declared, origin=_place_of(target))
+        decorate: Callable[[Any], Any] = declare(declared)
+        return cast("Target", decorate(target))
+
+    def __enter__(self) -> Self:
+        """Count the block; raises `RateLimitError` when it has been entered too often."""
+        if not isinstance(self._declared, RateLimit):
+            return self
+        state = state_of(current_app) if has_app_context() else None
+        if state is None:
+            raise SetupError(
+                "`with rate_limit(...)` needs an app context whose app has BackendPatterns; "
+                "in a job or a script put it under `with app.app_context():`."
+            )
+        if state.limits is not None:
+            place = self._declared.name or calling_function()
+            declared = self._blocks.get(place)
+            if declared is None:
+                declared = self._blocks[place] = replace(self._declared, origin=place)
+            state.limits.enforcement.decide_block(declared)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is given back: a block that fails has been entered too."""
+
+
+def rate_limit(  # noqa: PLR0913 - each an option of its own, keyword only
+    rates: str | None,
+    *,
+    key: str | Callable[..., Any] = "actor",
+    name: str | None = None,
+    cost: int | Callable[..., Any] = 1,
+    when: Callable[..., Any] | None = None,
+    tiers: Mapping[str, str | None] | None = None,
+    strategy: str | None = None,
+    methods: Iterable[str] | None = None,
+) -> Limiting:
+    """Answer callers 429 who come more often than `rates` say: `"100/minute"`, or several as `"10/second; 100/minute"`.
+
+    `key` says who counts as one: `"actor"` (who is authenticated, else the address), `"address"`, `"api_key"` (else as
+    `"actor"`), `"header:X-Name"` (else the address), or a function of path arguments that gives text. Each method of
+    each route is counted apart, unless `name` is given: all that has the same name and rates then counts together.
+    `cost` is what a request weighs, `when` says whether it counts at all; both may be functions of path arguments.
+    `tiers` are rates by role, None for none: of those that fit the widest counts in place of `rates`. `strategy` is
+    `fixed-window`, `sliding-window-counter` or `gcra`. `methods` are those it is for: all but OPTIONS by default.
+
+    On a view, a method, a `View` class, a blueprint; on a function it counts the calls of it. `with rate_limit(...):`
+    counts a block, and raises `RateLimitError`. `rate_limit(None)` takes a view out of `BACKEND_LIMITS_DEFAULT`.
+    """
+    chosen = _methods(methods)
+    if rates is None:
+        return Limiting(Unlimited(methods=chosen))
+    given = _problems(key=key, name=name, cost=cost, when=when, strategy=strategy)
+    if given:
+        raise SetupError(f"@rate_limit({rates!r}): {given}")
+    # Who calls has to be known for a tier, whatever is counted.
+    is_early = not tiers and isinstance(key, str) and (key == ADDRESS or key.startswith(HEADER_PREFIX))
+    kind = AddressRateLimit if is_early else RateLimit
+    return Limiting(
+        kind(
+            rates=_rates(rates),
+            key=key,
+            name=name,
+            cost=FromPath(cost) if callable(cost) else checked_cost(cost),
+            when=FromPath(when) if when is not None else None,
+            tiers=read_tiers(tiers),
+            strategy=strategy,
+            methods=chosen,
+        )
+    )
+
+
+def read_tiers(tiers: Any) -> tuple[tuple[str, Rates | None], ...]:
+    """Rates by role; `SetupError` says what is wrong."""
+    if tiers is None:
+        return ()
+    if not isinstance(tiers, Mapping) or not all(isinstance(role, str) and role for role in tiers):
+        raise SetupError(
+            f"the tiers of a rate limit are rates by role, such as {{'partner': '1000/minute'}}, not {tiers!r}."
+        )
+    return tuple((role, None if text is None else _rates(text)) for role, text in tiers.items())
+
+
+def _rates(text: Any) -> Rates:
+    try:
+        return parse_rates(text)
+    except (ValueError, TypeError) as error:
+        raise SetupError(f"@rate_limit: {error}") from None
+
+
+def _problems(*, key: Any, name: Any, cost: Any, when: Any, strategy: Any) -> str:
+    """A sentence about the first that is wrong."""
+    is_function = callable(key) and isinstance(key, Hashable)
+    if not is_function and not (isinstance(key, str) and is_key_word(key)):
+        return f"key={key!r}; write one of {', '.join(KEY_WORDS)}, header:X-Name, or a function."
+    if name is not None and not (isinstance(name, str) and NAME.fullmatch(name) and name.strip()):
+        return f"name={name!r}; write up to 64 printable ASCII characters."
+    if not callable(cost) and (isinstance(cost, bool) or not isinstance(cost, int) or cost < 1):
+        return f"cost={cost!r}; write a whole number, at least 1, or a function that gives one."
+    if when is not None and not callable(when):
+        return f"when={when!r}; write a function that says whether the request counts."
+    if strategy is not None and strategy not in STRATEGIES:
+        return f"strategy={strategy!r}; write one of {', '.join(STRATEGIES)}."
+    return ""
+
+
+def _methods(methods: Any) -> frozenset[str] | None:
+    if methods is None:
+        return None
+    chosen = [methods] if isinstance(methods, str) else list(methods)
+    if not chosen or not all(isinstance(item, str) and METHOD.fullmatch(item.upper()) for item in chosen):
+        raise SetupError(f'@rate_limit(methods={methods!r}): write methods, as in ["GET", "POST"].')
+    return frozenset(item.upper() for item in chosen)
+
+
+def _place_of(target: Any) -> str:
+    name = getattr(target, "__qualname__", type(target).__qualname__)
+    return f"{getattr(target, '__module__', '')}.{name}"
+
+
+def _nothing_to_check(view: Any) -> None:
+    """Limits do not contradict each other."""
+    del view

@@ -1,0 +1,239 @@
+"""The limits of each route and method, read from its declarations once and kept ready for requests."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ..declarations import Phase
+from ..guard import declarations_of
+from .declaration import RateLimit
+from .keys import bounded
+from .protocols import Charge
+from .settings import KEY_WORDS
+
+if TYPE_CHECKING:
+    from .declaration import Rates
+    from .default_limits import DefaultLimits
+    from .keys import CallerKey, CallerKeys
+    from .metrics import Decisions
+    from .rates import Rate
+    from .request_limits import RequestLimits
+
+UNLIKE_NAME: Final = re.compile(r"[^a-z0-9]+")
+MAX_KNOWN_ROLES: Final = 1_000
+MAX_COST: Final = 1_000_000_000  # more than any limit lets through: it never fits either
+UNIT_OF: Final = {1: "second", 60: "minute", 3_600: "hour", 86_400: "day"}
+DEFAULT: Final = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Limit:
+    """One rate of a policy; `prefix` is what all its keys begin with, `quoted` its name as a structured-field string."""
+
+    name: str
+    quoted: str
+    rate: Rate
+    prefix: str
+    strategy: str
+    policy_text: str
+    decisions: Decisions
+
+
+class Policy:
+    """A declaration in one place: on a route, or on a function. Threads share it."""
+
+    __slots__ = ("_base", "_by", "_cost", "_is_plain", "_tiers", "_tiers_of", "_when", "declared")
+
+    def __init__(
+        self,
+        declared: RateLimit,
+        by: CallerKey,
+        *,
+        base: tuple[Limit, ...],
+        tiers: Mapping[str, tuple[Limit, ...]],
+    ) -> None:
+        self.declared = declared
+        self._by = by
+        self._base = base
+        self._tiers = tiers
+        self._tiers_of: dict[tuple[str, ...], tuple[Limit, ...]] = {}
+        self._cost = declared.cost
+        self._when = declared.when
+        has_word = isinstance(declared.key, str) and declared.key in KEY_WORDS
+        self._is_plain = has_word and isinstance(declared.cost, int) and declared.when is None
+
+    def add_charges(self, current: RequestLimits, due: list[tuple[Limit, Charge]]) -> None:
+        """What the request of `current` has to pay, appended to `due`."""
+        if not self._is_plain:
+            current.is_plain = False
+            if self._when is not None and not self._when():
+                return
+        caller = self._by(current)
+        if caller is None:
+            return
+        cost = self._cost if isinstance(self._cost, int) else checked_cost(self._cost())
+        for limit in self._limits_for(current) if self._tiers else self._base:
+            rate = limit.rate
+            charge = Charge(
+                key=limit.prefix + caller,
+                amount=rate.amount,
+                window_seconds=rate.window_seconds,
+                cost=cost,
+                strategy=limit.strategy,
+            )
+            due.append((limit, charge))
+
+    def _limits_for(self, current: RequestLimits) -> tuple[Limit, ...]:
+        """The widest of the tiers that the caller has a role for."""
+        caller = current.caller()
+        if caller is None:
+            return self._base
+        roles = tuple(caller.roles)
+        found = self._tiers_of.get(roles)
+        if found is None:
+            fitting = [self._tiers[role] for role in roles if role in self._tiers]
+            found = max(fitting, key=_width, default=self._base)
+            if len(self._tiers_of) >= MAX_KNOWN_ROLES:
+                self._tiers_of = {}
+            self._tiers_of[roles] = found
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RouteLimits:
+    """All limits of a route and method, in order: those known before authentication, those after it, and the default.
+
+    `view` is the one that they were read from; views can be replaced.
+    """
+
+    view: Any = None
+    before: tuple[Policy, ...] = ()
+    after: tuple[Policy, ...] = ()
+    default: tuple[Policy, ...] = ()
+    # The ids of its declarations, which the policies keep alive.
+    own: frozenset[int] = frozenset()
+
+
+class RouteReader:
+    """Reads limits off declarations, for one app; shared by threads.
+
+    `strategy` counts where a declaration does not say, `defaults` hold where there is none, and `count` makes the counters
+    of a policy.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: CallerKeys,
+        strategy: str,
+        defaults: DefaultLimits,
+        count: Callable[[str], Decisions],
+    ) -> None:
+        self._keys = keys
+        self._strategy = strategy
+        self._defaults = defaults
+        self._count = count
+
+    def route(self, endpoint: str, method: str, view: Any) -> RouteLimits:
+        """Those of `method` (in capitals) of `endpoint`, whose view is `view`; HEAD counts as the GET it is."""
+        declared = declarations_of(view, method) if view is not None else ()
+        found = {id(item): item for item in declared if isinstance(item, RateLimit) and item.counts(method)}
+        if self._defaults.serves_files(endpoint):
+            return RouteLimits(view=view, own=frozenset(found))
+        place = f"{'GET' if method == 'HEAD' else method}={bounded(endpoint)}"
+        names = _Names()
+
+        def policies(items: Iterable[RateLimit]) -> tuple[Policy, ...]:
+            return tuple([self._policy(item, place, names) for item in items])
+
+        return RouteLimits(
+            view=view,
+            own=frozenset(found),
+            before=policies(item for item in found.values() if item.phase is Phase.ADDRESS_LIMIT),
+            after=policies(item for item in found.values() if item.phase is not Phase.ADDRESS_LIMIT),
+            default=policies(self._defaults.implied(endpoint, method, declared)),
+        )
+
+    def alone(self, declared: RateLimit) -> Policy:
+        """That of a declaration which is no route's: it counts by where it was declared."""
+        return self._policy(declared, f"f={bounded(declared.origin or '')}", _Names())
+
+    def _policy(self, declared: RateLimit, place: str, names: _Names) -> Policy:
+        if declared.name is not None:
+            bucket = f"n={bounded(declared.name)}"
+        else:
+            bucket = names.distinct(f"{place}|{bounded(declared.key_name)}")
+        title = names.distinct(_title(declared))
+
+        def limits(rates: Rates) -> tuple[Limit, ...]:
+            return tuple(
+                self._limit(declared, rate, bucket, title if len(rates) == 1 else f"{title}-{_unit(rate)}")
+                for rate in rates
+            )
+
+        tiers = {role: limits(rates or ()) for role, rates in declared.tiers}
+        return Policy(declared, self._keys.of(declared.key), base=limits(declared.rates), tiers=tiers)
+
+    def _limit(self, declared: RateLimit, rate: Rate, bucket: str, name: str) -> Limit:
+        strategy = declared.strategy or self._strategy
+        quoted = _structured_string(name)
+        return Limit(
+            name=name,
+            quoted=quoted,
+            rate=rate,
+            # Another rate or strategy begins anew: what was counted for one means nothing to another.
+            prefix=f"{bucket}|{rate.amount}/{rate.window_seconds}|{strategy}|",
+            strategy=strategy,
+            policy_text=f"{quoted};q={rate.amount};w={rate.window_seconds}",
+            decisions=self._count(name),
+        )
+
+
+class _Names:
+    """Gives what is named twice a number, so that no two policies of a route are taken for one."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, int] = {}
+
+    def distinct(self, name: str) -> str:
+        number = self._given[name] = self._given.get(name, 0) + 1
+        return name if number == 1 else f"{name}-{number}"
+
+
+def _title(declared: RateLimit) -> str:
+    """What clients are shown as the policy's name."""
+    if declared.name is not None:
+        return declared.name
+    if declared.is_default:
+        return DEFAULT
+    if declared.key in KEY_WORDS:
+        return declared.key_name
+    return UNLIKE_NAME.sub("-", declared.key_name.lower()).strip("-") or "custom"
+
+
+def _unit(rate: Rate) -> str:
+    return UNIT_OF.get(rate.window_seconds, f"{rate.window_seconds}s")
+
+
+def _width(limits: tuple[Limit, ...]) -> tuple[float, int]:
+    """How much is let through in the long run, then at once; all of it where there is no limit."""
+    if not limits:
+        return (math.inf, 0)
+    lasting = min(limit.rate.amount / limit.rate.window_seconds for limit in limits)
+    return (lasting, min(limit.rate.amount for limit in limits))
+
+
+def _structured_string(text: str) -> str:
+    """RFC 9651, 3.3.3; `text` is printable ASCII."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def checked_cost(cost: Any) -> int:
+    """What a function of the user gave, no larger than matters; `ValueError` for what is no cost."""
+    if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
+        raise ValueError(f"cost= of a rate limit gave {cost!r}; it has to give a whole number, at least 0.")
+    return min(cost, MAX_COST)
