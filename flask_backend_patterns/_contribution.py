@@ -37,7 +37,7 @@ RequestHook: TypeAlias = "Callable[[Exchange], None]"
 
 
 class EventLog(Protocol):
-    """Where features write their log events: a name in snake_case or dotted, and fields."""
+    """Where features write their log events: a name in snake_case or dotted, and fields; `exc_info` takes an exception."""
 
     def info(self, event: str, **fields: Any) -> Any:
         """Something happened."""
@@ -46,7 +46,7 @@ class EventLog(Protocol):
         """Something should be looked at."""
 
     def error(self, event: str, **fields: Any) -> Any:
-        """Something failed; `exc_info` takes the exception."""
+        """Something failed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,18 +70,19 @@ class LoggingEventLog:
         """Something should be looked at."""
         self._write(logging.WARNING, event, fields)
 
-    def error(self, event: str, *, exc_info: BaseException | None = None, **fields: Any) -> None:
-        """Something failed; the stack of `exc_info` is part of the record."""
-        self._write(logging.ERROR, event, fields, exc_info)
+    def error(self, event: str, **fields: Any) -> None:
+        """Something failed."""
+        self._write(logging.ERROR, event, fields)
 
-    def _write(
-        self, level: int, event: str, fields: dict[str, Any], error: BaseException | None = None
-    ) -> None:
+    def _write(self, level: int, event: str, fields: dict[str, Any]) -> None:
+        """The stack of `exc_info` is part of the record, at every level."""
         logger = self._logger
         if not logger.isEnabledFor(level):
             return
+        error: BaseException | None = fields.pop("exc_info", None)
         described = self._mask(add_request_context(None, "", {"event": event, **fields}))
-        if level == logging.INFO and self._write_directly and self._write_directly(logger, described):
+        is_plain = level == logging.INFO and error is None
+        if is_plain and self._write_directly and self._write_directly(logger, described):
             return
         hide_sql_parameters(error)
         exc_info = (type(error), error, error.__traceback__) if error is not None else None
