@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from example_app import limits
 from example_app.access import ROLES
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def settings_from_environ(instance: Path, environ: Mapping[str, str]) -> dict[st
     """Everything `app.config` needs.
 
     Of the environment: `SHOP_SECRET_KEY` and `SHOP_JWT_SECRET_KEY` (without them they are made up and kept in the
-    instance folder), `SHOP_DATABASE_URL`, `BACKEND_REDIS_URL`, `SHOP_DRAIN_FILE`, `SHOP_LOG_FORMAT`; the sizes of the
+    instance folder), `SHOP_DATABASE_URL`, `BACKEND_REDIS_URL`, `SHOP_DRAIN_FILE`, `SHOP_LOG_FORMAT`, `SHOP_TRUSTED_PROXIES`, `SHOP_DEFAULT_RATE`; the sizes of the
     seed `SHOP_SEED_USERS`, `SHOP_SEED_PRODUCTS`, `SHOP_SEED_ORDERS`; `SHOP_IMPORT_BATCH_ROWS`, how many rows of an
     import share a transaction; and `SHOP_SWEEP_SECONDS`, how often the worker looks for work left undone.
     """
@@ -73,7 +74,12 @@ def settings_from_environ(instance: Path, environ: Mapping[str, str]) -> dict[st
         "BACKEND_AUTH_AUTHENTICATORS": ["jwt", "api_key", "session"],
         "BACKEND_AUTH_PUBLIC_ENDPOINTS": ["static", "api-docs.*"],
         "BACKEND_JOBS_QUEUES": ["default"],
+        "BACKEND_LIMITS_DEFAULT": environ.get("SHOP_DEFAULT_RATE", limits.DEFAULT),
+        "BACKEND_LIMITS_DEFAULT_TIERS": limits.DEFAULT_TIERS,
+        "BACKEND_LIMITS_BAN_PATHS": limits.SCANNER_PATHS,
         "BACKEND_SECURITY_COMPRESSION": True,
+        # 0 unless told: otherwise whoever sends `X-Forwarded-For` would be no address, which nothing limits or bans.
+        "BACKEND_SECURITY_TRUSTED_PROXIES": int(environ.get("SHOP_TRUSTED_PROXIES", "0")),
         "BACKEND_SECURITY_CORS_ORIGINS": ["http://localhost:3000"],
         "BACKEND_OBSERVABILITY_LOG_LOGGERS": ["flask_backend_patterns", "example_app", "rq.worker"],
         "BACKEND_OBSERVABILITY_LOG_FORMAT": environ.get("SHOP_LOG_FORMAT", "auto"),

@@ -75,6 +75,8 @@ class ApiRoutes:
 
     def covers_path(self, path: str) -> bool:
         """Whether `path` is at or below a listed prefix; `/api` has `/api/x` below it, not `/apix`."""
+        if not self._prefixes:  # mostly; and it is asked for each response
+            return False
         return any(path == prefix or path.startswith(prefix + "/") for prefix in self._prefixes)
 
     def covers_endpoint(self, endpoint: str) -> bool:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 # In the WSGI environment.
 REQUEST_ID_KEY = "flask_backend_patterns.request_id"
 ACTOR_ID_KEY = (
-    "flask_backend_patterns.actor_id"  # there once it was asked who calls; empty for anonymous callers
+    "flask_backend_patterns.actor_id"  # there once it was found who calls; empty for anonymous callers
 )
+# There once what is answered may depend on who calls: somebody other than the counting of requests has asked.
+ACTOR_MATTERS_KEY = "flask_backend_patterns.actor_matters"
 # There once somebody has asked who calls; who wants to know whether what follows asks, takes it away before.
 ACTOR_ASKED_KEY = "flask_backend_patterns.actor_asked"
 # What a `Limiter` on our windows refused in this request: (amount, seconds) of the limit -> seconds until it fits.

@@ -20,4 +20,6 @@ def declarations_for(app: Flask, endpoint: str, view: Any, method: str) -> tuple
     state = state_of(app)
     if state is None or state.limits is None:
         return declared
-    return in_order((*declared, *state.limits.defaults.implied(endpoint, method, declared)))
+    defaults = state.limits.defaults
+    in_force = defaults.in_force(declared, method)
+    return in_order((*in_force, *defaults.implied(endpoint, method, declared)))

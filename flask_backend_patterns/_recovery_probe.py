@@ -32,7 +32,15 @@ class RecoveryProbe(threading.Thread):
         while True:
             time.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the processes
             lost = self._lost()
-            if lost is None or lost.look():
+            if lost is None or _is_back(lost):
                 return
             del lost
             delay = self._seconds
+
+
+def _is_back(lost: Lost) -> bool:
+    """What it says; what it raises all the same (a log that cannot write, a listener's `sys.exit`) ends no probe."""
+    try:
+        return lost.look()
+    except BaseException:  # noqa: BLE001 - without a probe it would be away for ever
+        return False

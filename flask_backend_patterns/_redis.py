@@ -30,8 +30,8 @@ class RedisSettings(SettingsGroup):
         None,
         doc="Keeps apps apart that share a Redis: part of every key. Default: the name of the app (`app.name`).",
     )
-    connect_timeout_seconds: float = setting(0.1, minimum=0.01, maximum=30, doc="For a new connection.")
-    timeout_seconds: float = setting(0.1, minimum=0.01, maximum=30, doc="For one command.")
+    connect_timeout_seconds: float = setting(0.09, minimum=0.01, maximum=30, doc="For a new connection.")
+    timeout_seconds: float = setting(0.09, minimum=0.01, maximum=30, doc="For one command.")
     max_connections: int = setting(
         1000,
         minimum=1,

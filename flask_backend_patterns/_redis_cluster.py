@@ -44,10 +44,15 @@ class LateCluster:
         if self._client is not None:
             self._client.close()
 
-    def subscriber(self) -> Redis:
-        """The client of one of the nodes: what is published on any of them reaches all."""
+    def subscriber(self, channel: str) -> Redis:
+        """The client of the node that has the channel's slot, as it is now.
+
+        What is published on any node reaches all, but only what is published on the same one is there before the answer
+        to a later PING.
+        """
         cluster = self._made()
-        return cluster.get_redis_connection(cluster.get_random_node())  # type: ignore[no-any-return]
+        cluster.nodes_manager.initialize()
+        return cluster.get_redis_connection(cluster.get_node_from_key(channel))  # type: ignore[no-any-return]
 
     def reset_after_fork(self) -> None:
         """A thread of the parent may have held the lock; redis-py's pools see to their connections."""

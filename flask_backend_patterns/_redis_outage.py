@@ -26,7 +26,7 @@ PROBE_SECONDS = 0.25
 class RedisOutage:
     """Knows whether one Redis is away; make one for each Redis and share it among all that use it. Thread-safe.
 
-    The client's own timeouts bound what the first callers lose (see `_redis.connect`: 100 ms); after a failure callers
+    The client's own timeouts bound what the first callers lose (see `_redis.connect`: 90 ms); after a failure callers
     are refused without asking Redis, until `ping` succeeds. No caller waits for it: a thread calls it, about every
     `probe_seconds`, from the first failure until Redis is back; a failure for a moment ends after a fifth of that.
     Logs `dependency.down` and `dependency.up`, once for each change, and calls `report` with whether Redis is there.
@@ -85,9 +85,11 @@ class RedisOutage:
         except Exception as error:
             if not _is_from_redis(error):
                 raise
-            if _is_outage(error):
+            failure = CacheError(retry_after=1.0)
+            failure.is_outage = _is_outage(error)
+            if failure.is_outage:
                 self._note_failure(error, recoveries)
-            raise CacheError(retry_after=1.0) from error
+            raise failure from error
 
     def look(self) -> bool:
         """Whether Redis answers; then the outage is over. Called by the probe."""

@@ -53,6 +53,12 @@ class SharedRedis:
         return self.outage.is_down
 
     @property
+    def connections_made(self) -> int:
+        """How many have been opened for `command` and scripts so far: after each Redis may be another. 0 for a Cluster."""
+        connections = self._connections
+        return 0 if connections is None or connections.lane is None else connections.lane.made
+
+    @property
     def client(self) -> Redis:
         """redis-py's client, for what needs it; its commands are not guarded by the breaker."""
         return self._connected().client
@@ -113,19 +119,19 @@ class _Connections:
 
         self.client = connect(settings)
         self.is_cluster = is_cluster(self.client)
-        self._lane = None
+        self.lane: RedisLane | None = None
         self.ask: Callable[..., Any] = self._ask_cluster
         if not self.is_cluster:
-            self._lane = RedisLane(self.client, max_connections=settings.max_connections)
-            self.ask = self._lane.ask
+            self.lane = RedisLane(self.client, max_connections=settings.max_connections)
+            self.ask = self.lane.ask
 
     def _ask_cluster(self, *args: str | bytes | float) -> Any:
         return self.client.execute_command(*args)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Close what is idle."""
-        if self._lane is not None:
-            self._lane.close_idle()
+        if self.lane is not None:
+            self.lane.close_idle()
         close_idle(self.client)
 
 

@@ -89,6 +89,7 @@ class OpenTransaction:
 
         self.connection = connection
         self.is_open = False
+        self.has_kept_writes = False  # something inside was committed, which is not real yet
         self._callbacks: list[Callback] = []
         self._sessions: list[weakref.ref[Session]] = []
         self._marks: list[int] = []
@@ -119,6 +120,7 @@ class OpenTransaction:
 
     def note_kept_writes(self) -> None:
         """A session has committed what it wrote; that is now part of the innermost savepoint, somebody else's."""
+        self.has_kept_writes = True
         enclosing = self.connection.get_nested_transaction()
         if enclosing is not None:
             self._with_kept_writes.add(enclosing._savepoint)  # noqa: SLF001 - its events tell nothing else

@@ -38,12 +38,30 @@ class FromPath:
         try:
             arguments = given if self._is_needed is None else self._choose(given)
         except KeyError as missing:
-            name = getattr(self._function, "__name__", repr(self._function))
             raise SetupError(
-                f"{name} takes {missing}, which is no part of the path {request.url_rule}; "
+                f"{self._name} takes {missing}, which is no part of the path {request.url_rule}; "
                 f"the path has: {', '.join(given) or 'none'}."
             ) from None
         return call_synchronously(self._function, **arguments)
+
+    def given(self, arguments: Mapping[str, Any]) -> Any:
+        """Its result for `arguments` in place of those of a path; `SetupError` when one that it takes is not there."""
+        try:
+            chosen = arguments if self._is_needed is None else self._choose(arguments)
+        except KeyError as missing:
+            raise SetupError(
+                f"{self._name} takes {missing}, which is not there; there is: {', '.join(arguments) or 'nothing'}."
+            ) from None
+        return call_synchronously(self._function, **chosen)
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether it has parameters."""
+        return self._is_needed is None or bool(self._is_needed)
+
+    @property
+    def _name(self) -> str:
+        return getattr(self._function, "__name__", repr(self._function))
 
     def _choose(self, given: Mapping[str, Any]) -> dict[str, Any]:
         needed = self._is_needed or {}

@@ -54,6 +54,11 @@ class Declaration:
     statuses: ClassVar[tuple[int, ...]] = ()
     required: ClassVar[bool] = True
 
+    @property
+    def takes_arguments(self) -> bool:
+        """Whether its enforcer wants to see what the function was called with (`_called_with.CALLED_WITH`)."""
+        return False
+
     def error_statuses(self, method: str) -> tuple[int, ...]:
         """The error statuses it can answer for `method` (in capitals)."""
         del method

@@ -12,6 +12,7 @@ from ._boundary import RequestBoundary
 from ._bypassed import look_once
 from ._config import ConfigError, SetupError
 from ._contribution import Contribution, HealthCheck
+from ._enforcers import checked_enforcers
 from ._foundation import Foundation
 from ._redis import check_redis, connect
 from ._rollback import restored_on_failure
@@ -32,7 +33,6 @@ from .data import session_teardown
 from .data.health import check_engines
 from .errors import wiring as errors
 from .errors.handlers import ErrorStyle
-from .guard import checked_enforcers
 from .health import wiring as health
 from .jobs.health import check_queues
 from .limits import wiring as limits
@@ -257,7 +257,8 @@ def failed_logins(app: Flask, settings: Settings, base: Foundation) -> Failures:
 
 def install(app: Flask, state: State, undo: ExitStack) -> None:
     """Put in place what acts inside the app; the order is that in which requests meet it."""
-    session_teardown.install(app, state.wrapped, state.log)
+    session_teardown.install(app, state.log)
+    cache.install(app, state.redis, undo)
     if state.errors:
         errors.install(app, state.errors)
     if state.auth:
@@ -290,8 +291,9 @@ def _contributions(app: Flask, state: State, routes: ApiRoutes) -> list[Contribu
         ]
     if state.observability:
         contributions.append(observability.contribution(app, state.observability))
-    if state.cache.aside:
-        contributions.append(cache.contribution(app, state.cache))  # says first what caches may do
+    if state.cache.aside or state.redis:
+        # says first what caches may do
+        contributions.append(cache.contribution(app, state.cache, state.redis))
     if state.auth:
         contributions.append(auth.contribution())
     if state.limits:

@@ -15,13 +15,15 @@ from weakref import ref
 from flask import current_app, request
 from flask.views import MethodView, View
 
+from ._called_with import CALLED_WITH
 from ._config import SetupError
 from ._covering import held_by, note_over
+from ._enforcers import function_of
 from ._state import state_of
 from .declarations import Declaration, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator
 
     from ._state import State
 
@@ -48,11 +50,12 @@ class Guard:
     `is_routed` is set when an app is found to have a route to the wrapper: see `_bypassed`.
     """
 
-    __slots__ = ("declarations", "is_routed", "view", "wrapper")
+    __slots__ = ("declarations", "is_routed", "takes_arguments", "view", "wrapper")
 
     def __init__(self, view: Callable[..., Any], declarations: tuple[Declaration, ...]) -> None:
         self.view = view
         self.declarations = in_order(declarations)
+        self.takes_arguments = any(item.takes_arguments for item in self.declarations)
         self.wrapper = self._wrap_async(view) if inspect.iscoroutinefunction(view) else self._wrap(view)
         self.wrapper.__backend_guard__ = self  # type: ignore[attr-defined]  # a function's own dict
         self.is_routed = False
@@ -63,6 +66,8 @@ class Guard:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             entered: list[Generator[None, Any, Any]] = []
             try:
+                if self.takes_arguments:
+                    CALLED_WITH.set((view, args, kwargs))
                 response = _enter(self._plan(), entered)
                 if response is None:
                     response = view(*args, **kwargs)
@@ -80,6 +85,8 @@ class Guard:
         async def guarded(*args: Any, **kwargs: Any) -> Any:
             entered: list[Generator[None, Any, Any]] = []
             try:
+                if self.takes_arguments:
+                    CALLED_WITH.set((view, args, kwargs))
                 response = _enter(self._plan(), entered)
                 if response is None:
                     response = await view(*args, **kwargs)
@@ -93,11 +100,15 @@ class Guard:
         return guarded
 
     def _plan(self) -> Plan:
-        state = state_of(current_app)
-        if state is None:
-            kinds = ", ".join(type(declaration).__name__ for declaration in self.declarations)
+        try:
+            state = state_of(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy is slow
+        except RuntimeError:
             raise SetupError(
-                f"The view {_name(self.view)} is decorated with {kinds}, but this app has no BackendPatterns; "
+                f"{_declared(self)}, so it needs an app context: call it under `with app.app_context():`."
+            ) from None
+        if state is None:
+            raise SetupError(
+                f"The view {_declared(self)}, but this app has no BackendPatterns; "
                 "call BackendPatterns().init_app(app) where the app is made."
             )
         plan = state.plans.get(self)
@@ -110,7 +121,7 @@ class Guard:
         for declaration in self.declarations:
             enforcer = state.enforcers.get(type(declaration))
             if enforcer is not None:
-                steps.append((enforcer, declaration, inspect.isgeneratorfunction(_function_of(enforcer))))
+                steps.append((enforcer, declaration, inspect.isgeneratorfunction(function_of(enforcer))))
             elif declaration.required:
                 raise SetupError(
                     f"Nothing enforces {type(declaration).__name__} on the view {_name(self.view)}: its feature "
@@ -123,19 +134,9 @@ def _name(view: Callable[..., Any]) -> str:
     return getattr(view, "__qualname__", repr(view))
 
 
-def checked_enforcers(enforcers: Mapping[type[Declaration], Enforcer]) -> dict[type[Declaration], Enforcer]:
-    """The same, or `SetupError` for an async one: views may be sync, so enforcers have to be."""
-    for kind, enforcer in enforcers.items():
-        function = _function_of(enforcer)
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise SetupError(f"The enforcer of {kind.__name__} is async; write it with `def`.")
-    return dict(enforcers)
-
-
-def _function_of(enforcer: Enforcer) -> Any:
-    """The function behind a callable object."""
-    is_function = inspect.isroutine(enforcer) or isinstance(enforcer, functools.partial)
-    return enforcer if is_function else type(enforcer).__call__
+def _declared(guard: Guard) -> str:
+    kinds = ", ".join(type(declaration).__name__ for declaration in guard.declarations)
+    return f"{_name(guard.view)} is decorated with {kinds}"
 
 
 def declare(declaration: Declaration) -> Callable[[Target], Target]:

@@ -13,12 +13,12 @@ from flask_backend_patterns import (
     Blueprint,
     NotFoundError,
     Page,
+    cached,
     current_actor,
     public,
+    rate_limit,
     require_permission,
 )
-from flask_backend_patterns.cache import cached
-from flask_backend_patterns.limits import rate_limit
 
 from . import shop
 from .request_metrics import count_requests

@@ -15,6 +15,8 @@ class Product(Base):
     """A product; `price_cents` is what one piece costs now. `version` counts changes, sales included."""
 
     __tablename__ = "products"
+    # What is cached with these is forgotten when a product has changed; statements name products themselves (ProductRepository).
+    __cache_tags__ = ("product:{id}", "catalogue")
     __table_args__ = (
         CheckConstraint("price_cents >= 0", name="price_not_negative"),
         CheckConstraint("stock >= 0", name="stock_not_negative"),

@@ -33,10 +33,6 @@ class OrderRepository:
         self._session.flush()
         return order
 
-    def owner_id(self, order_id: int) -> int | None:
-        """Who placed it; None when there is no such order."""
-        return self._session.scalar(select(Order.user_id).where(Order.id == order_id))
-
     def get(self, order_id: int) -> Order | None:
         """The order with its lines and products."""
         statement = (

@@ -10,10 +10,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from example_app.clock import utc_now
 from example_app.models import Product
+from flask_backend_patterns import invalidate_after_commit
 from flask_backend_patterns.api import Filter, FilterSet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
@@ -40,7 +41,11 @@ class ProductFilters(FilterSet):
 
 
 class ProductRepository:
-    """Products of one session."""
+    """Products of one session.
+
+    UPDATE and INSERT statements on the model forget the cached pages of the catalogue by themselves; which products they
+    change, and with it which cached products are old, is said here.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -66,6 +71,7 @@ class ProductRepository:
             .returning(Product)
             .execution_options(populate_existing=True)
         )
+        self._forget([product_id])
         return self._session.scalar(statement)
 
     def by_skus(self, skus: Collection[str]) -> dict[str, Product]:
@@ -82,16 +88,20 @@ class ProductRepository:
         """Take pieces from the stock in one conditional statement.
 
         Returns the price of one piece in cents, as it stands while the row is locked, or None when there are
-        fewer pieces than wanted.
+        fewer pieces than wanted. Cached pages of the catalogue stay: sales are too many to make all of them anew.
         """
+        table = Product.metadata.tables[
+            Product.__tablename__
+        ]  # a statement on the model would forget the pages too
         statement = (
-            update(Product)
-            .where(Product.id == product_id, Product.stock >= quantity)
-            .values(stock=Product.stock - quantity, version=Product.version + 1, updated_at=utc_now())
-            .returning(Product.price_cents)
-            .execution_options(synchronize_session=False)
+            update(table)
+            .where(table.c.id == product_id, table.c.stock >= quantity)
+            .values(stock=table.c.stock - quantity, version=table.c.version + 1, updated_at=utc_now())
+            .returning(table.c.price_cents)
         )
-        return self._session.scalar(statement)
+        self._forget([product_id])
+        price_cents: int | None = self._session.scalar(statement)
+        return price_cents
 
     def upsert(self, rows: Sequence[Mapping[str, object]]) -> int:
         """Insert products, or update those whose SKU exists. Returns how many were new.
@@ -121,5 +131,9 @@ class ProductRepository:
                 "updated_at": insert.excluded.updated_at,
             },
         )
-        self._session.execute(statement, values)
+        self._forget(self._session.scalars(statement.returning(Product.id), values))
         return len(rows) - existing
+
+    def _forget(self, ids: Iterable[int]) -> None:
+        """Once this is committed, what is cached of these products is old."""
+        invalidate_after_commit(self._session, tags=[f"product:{product_id}" for product_id in ids])

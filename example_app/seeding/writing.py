@@ -14,7 +14,7 @@ from example_app.repositories.users import UserRepository
 from example_app.seeding.demo import DEMO_PASSWORD
 from example_app.seeding.story import Story
 from example_app.transactions import write_transaction
-from flask_backend_patterns import hash_password
+from flask_backend_patterns import hash_password, invalidate_after_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,8 @@ def seed(sizes: Sizes) -> None:
         _set_balances(session, story.accounts())
         progress.update(sizes.users)
         _move_sequences(session)
+        # Redis may still know the shop that was here before this empty one.
+        invalidate_after_commit(session, everything=True)
 
 
 def _insert(session: Session, model: type[Base], rows: Sequence[Row]) -> None:

@@ -34,6 +34,7 @@ behave_as_pages(blp)
 FORM_COOKIE = "shop_login_form"
 CSRF_FIELD = "csrf_token"
 _CSRF_BYTES = 32
+_MINUTE_SECONDS = 60
 _NOTICES = {"here": "You are logged out.", "everywhere": "You are logged out everywhere."}
 
 
@@ -62,10 +63,7 @@ def send_form() -> ResponseReturnValue:
     except UnauthorizedError:
         return _refused("The e-mail address or the password is wrong.", HTTPStatus.UNAUTHORIZED)
     except RateLimitError as limit:
-        minutes = max(1, math.ceil((limit.retry_after or 0) / 60))
-        error = (
-            f"Too many logins have failed. Please try again in {minutes} minute{'s' if minutes > 1 else ''}."
-        )
+        error = f"Too many logins have failed. Please try again in {_in_words(limit.retry_after or 1)}."
         response = _refused(error, HTTPStatus.TOO_MANY_REQUESTS)
         response.headers.extend(limit.headers)
         return response
@@ -105,6 +103,13 @@ def _log_in() -> Response:
         )
     )
     return begun.attach(response)
+
+
+def _in_words(seconds: float) -> str:
+    """A waiting time for people."""
+    count, unit = (seconds, "second") if seconds < _MINUTE_SECONDS else (seconds / _MINUTE_SECONDS, "minute")
+    whole = max(1, math.ceil(count))
+    return f"{whole} {unit}{'s' if whole > 1 else ''}"
 
 
 def _refused(error: str, status: HTTPStatus) -> Response:

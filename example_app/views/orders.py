@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import url_for
 
+from example_app import limits
 from example_app.extensions import db
 from example_app.repositories.orders import SORT_COLUMNS, OrderRepository
 from example_app.schemas.orders import NewOrderSchema, OrderSchema
@@ -18,6 +19,8 @@ from flask_backend_patterns import (
     Page,
     current_actor,
     idempotent,
+    memo,
+    rate_limit,
     require_permission,
 )
 
@@ -32,9 +35,16 @@ if TYPE_CHECKING:
 blp = Blueprint("orders", __name__, url_prefix="/api/orders", description="Orders and their lines")
 
 
+@memo
+def find_order(order_id: int) -> Order | None:
+    """The order; read once in a request, though both the check of its owner and the view ask."""
+    return OrderRepository(db.session()).get(order_id)
+
+
 def owner_of(order_id: int) -> int | None:
     """Who placed an order."""
-    return OrderRepository(db.session()).owner_id(order_id)
+    order = find_order(order_id)
+    return None if order is None else order.user_id
 
 
 def location_of(order: Order) -> str:
@@ -44,6 +54,7 @@ def location_of(order: Order) -> str:
 
 @blp.post("")
 @require_permission("orders:create")
+@rate_limit(limits.ORDERS, name="orders", tiers=limits.UNLIMITED_ADMINS)
 @idempotent()
 @blp.arguments(NewOrderSchema, example={"lines": [{"sku": "P-00001", "quantity": 1}]})
 @blp.response(201, OrderSchema, location=location_of)
@@ -66,7 +77,7 @@ def list_orders() -> Select[Order]:
 @blp.response(200, OrderSchema)
 def get_order(order_id: int) -> Order:
     """One order. Somebody else's is not found, rather than forbidden: its number tells nothing."""
-    order = OrderRepository(db.session()).get(order_id)
+    order = find_order(order_id)
     if order is None:
         raise NotFoundError("No such order.")
     return order

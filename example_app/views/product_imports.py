@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from flask import current_app, request, url_for
 
+from example_app import limits
 from example_app.extensions import db
 from example_app.repositories.imports import ProductImportRepository
 from example_app.schemas.products import ProductImportSchema, RejectionSchema
@@ -19,6 +20,9 @@ from flask_backend_patterns import (
     Page,
     UnsupportedMediaTypeError,
     ValidationError,
+    can,
+    current_actor,
+    rate_limit,
     require_permission,
 )
 
@@ -54,8 +58,20 @@ def location_of(stored: ProductImport) -> str:
     return url_for("product_imports.get_import", import_id=stored.id)
 
 
+def may_import() -> bool:
+    """Whether the caller's requests count: who is refused anyway must not use up what all share."""
+    return can(current_actor, "imports:create")
+
+
 @blp.post("")
 @require_permission("imports:create")
+@rate_limit(
+    limits.IMPORTS,
+    name="imports",
+    key=limits.whole_shop,
+    when=may_import,
+    tiers=limits.UNLIMITED_ADMINS,
+)
 @blp.doc(requestBody=UPLOAD)
 @blp.response(202, ProductImportSchema, location=location_of)
 @blp.alt_response(413, description="The file is too large.")

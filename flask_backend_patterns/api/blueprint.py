@@ -133,7 +133,7 @@ class Blueprint(DocumentedBlueprint):
 
             @wraps(view)
             def responding(*args: Any, **kwargs: Any) -> Any:
-                return success.make(partial(call, *args, **kwargs))
+                return success.make(call, *args, **kwargs)
 
             responding._apidoc = document(view)._apidoc  # type: ignore[attr-defined]  # noqa: SLF001 - where smorest keeps it
             openapi.note_success(responding, int(status_code))
@@ -218,5 +218,6 @@ def explain_missing_init_app(error: AppError) -> Any:
 
 def refuse_unfit_path() -> None:
     """A path with a NUL names nothing: no database stores it."""
-    if "\0" in request.path:
+    asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy is slow
+    if "\0" in asked.path:
         raise NotFoundError

@@ -25,7 +25,7 @@ def require_acceptable(request: Request, content_type: str = JSON_TYPE) -> None:
 
     A client that names none takes all. Errors are sent as JSON to everybody.
     """
-    accept = request.headers.get("Accept")
+    accept = request.environ.get("HTTP_ACCEPT")
     if accept is None or accept in {ANYTHING, content_type, ""}:  # parsing costs more than all the rest
         return
     offered = record_of(request).media_types | {bare_type(content_type)}

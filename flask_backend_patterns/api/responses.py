@@ -24,7 +24,7 @@ from .paging import Paged
 from .view_table import record_of
 
 if TYPE_CHECKING:
-    from flask import Flask, Response
+    from flask import Flask, Request, Response
 
     from .dumping import DumpPlan
     from .format import Format
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # As Flask's own provider writes them: dates and dataclasses by its `default`.
 OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 TOTAL_COUNT = "X-Total-Count"
+NO_CONTENT = int(HTTPStatus.NO_CONTENT)
 # Those that are set here; of others a view may add as many as it likes.
 SINGLE_HEADERS = ("Content-Type", "Location")
 
@@ -55,24 +56,25 @@ class SuccessResponse:
         """Whether values are written as JSON, `application/*+json` too; else views return what Flask can send."""
         return is_json(self.content_type)
 
-    def make(self, view: Callable[[], Any]) -> Response:
+    def make(self, view: Callable[..., Any], *args: Any, **kwargs: Any) -> Response:
         """Call `view` and make its response; refuses clients that would not take it before the view does anything."""
-        if self.status != HTTPStatus.NO_CONTENT:
-            require_acceptable(request, self.content_type)
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy is slow
+        if self.status != NO_CONTENT:
+            require_acceptable(asked, self.content_type)
         token = responding.set(True)
         try:
-            value, status, headers = unpack_tuple_response(view())
+            value, status, headers = unpack_tuple_response(view(*args, **kwargs))
         finally:
             responding.reset(token)
         if isinstance(value, BaseResponse):
             return _with(cast("Response", value), status, headers)
-        response = self._body(value)
+        response = self._body(value, asked)
         if self.location is not None:
             response.headers["Location"] = self.location(value)
         return _with(response, status, headers)
 
-    def _body(self, value: Any) -> Response:
-        if self.status == HTTPStatus.NO_CONTENT:
+    def _body(self, value: Any, asked: Request) -> Response:
+        if self.status == NO_CONTENT:
             response = current_app.response_class(status=self.status)
             del response.headers["Content-Type"]
             return response
@@ -80,12 +82,12 @@ class SuccessResponse:
             response = current_app.make_response((value, self.status))
             response.content_type = self.content_type
             return response
-        wanted = record_of(request).format
+        wanted = record_of(asked).format
         if isinstance(value, Paged):
             return self._page(value, wanted)
         if type(value) is list and not self.many and self.dump is not None and self.dump.is_compiled:
             raise SetupError(
-                f"{request.endpoint} returned a list, of which a schema for one dumps nothing; "
+                f"{asked.endpoint} returned a list, of which a schema for one dumps nothing; "
                 "say @blp.response(200, Schema(many=True)), or page it with @blp.paginate."
             )
         body = dumped = value if self.dump is None else self.dump(value, many=self.many)
@@ -121,7 +123,8 @@ def in_envelope(items: Any, meta: Mapping[str, Any], wanted: Format) -> Any:
 
 def json_response(body: Any, status: int, content_type: str = JSON_TYPE) -> Response:
     """`body` as the app's own JSON provider would write it, by orjson where that gives an equal value."""
-    return current_app.response_class(encode(current_app, body), status=status, content_type=content_type)
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy is slow
+    return app.response_class(encode(app, body), status=status, content_type=content_type)
 
 
 def _with(response: Response, status: int | str | None, headers: Any) -> Response:

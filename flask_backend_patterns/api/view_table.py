@@ -91,8 +91,9 @@ def names_in(source: Any, parameters: Parameters) -> set[str]:
 
 def record_of(request: Request) -> ViewRecord:
     """The record of the view being called; also where `init_app` has not run, by our defaults."""
-    state = state_of(current_app)
-    table = ViewTable(current_app, DEFAULT_FORMAT) if state is None else state.api.views
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy is slow
+    state = state_of(app)
+    table = ViewTable(app, DEFAULT_FORMAT) if state is None else state.api.views
     return table.of(request)
 
 

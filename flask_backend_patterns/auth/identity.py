@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import has_request_context, request
+from flask import g, has_request_context, request
 from werkzeug.local import LocalProxy
 
-from .._contribution import ACTOR_ASKED_KEY, ACTOR_ID_KEY
+from .._contribution import ACTOR_ASKED_KEY, ACTOR_ID_KEY, ACTOR_MATTERS_KEY
 from ..errors import UnauthorizedError
 from .permissions import NO_PERMISSIONS, Permissions
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from .protocols import Authenticator
 
 _NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
-_ATTRIBUTE = "backend_actor"
+_ATTRIBUTE, _SET_ASIDE = "backend_actor", "backend_set_aside"
+# What Flask-JWT-Extended has on `g` for who has had a token verified, `{}` for none: others take it as a sign of that.
+TOKEN = "_jwt_extended_jwt"  # noqa: S105 - a name
+_OF_TOKENS = (TOKEN, "_jwt_extended_jwt_header", "_jwt_extended_jwt_user", "_jwt_extended_jwt_location")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +67,29 @@ class Identification:
 
         Raises `UnauthorizedError` for credentials that do not count: they are never taken for none.
         """
-        _request().environ[ACTOR_ASKED_KEY] = True
-        known = known_actor()
+        asked = _request()
+        environ = asked.environ
+        environ[ACTOR_ASKED_KEY] = environ[ACTOR_MATTERS_KEY] = True
+        fields = vars(asked)
+        if _SET_ASIDE in fields:
+            _put_back(fields.pop(_SET_ASIDE))
+        known = fields.get(_ATTRIBUTE)
+        return cast("Actor", known) if known is not None else self._found()
+
+    def caller(self) -> Actor:
+        """The same for who only counts requests: what is answered does not depend on it, so nothing says that it does."""
+        fields = vars(_request())
+        known = fields.get(_ATTRIBUTE)
         if known is not None:
-            return known
+            return cast("Actor", known)
+        had_token = TOKEN in g
+        try:
+            return self._found()
+        finally:
+            if not had_token:
+                fields[_SET_ASIDE] = _taken_away()
+
+    def _found(self) -> Actor:
         for authenticator in self.authenticators:
             actor = authenticator.authenticate()
             if actor is not None:
@@ -97,6 +119,21 @@ def known_actor() -> Actor | None:
     if not has_request_context():
         return None
     return cast("Actor | None", vars(_request()).get(_ATTRIBUTE))
+
+
+def _taken_away() -> dict[str, Any]:
+    fields = _fields_of_g()
+    return {name: fields.pop(name) for name in _OF_TOKENS if name in fields}
+
+
+def _put_back(kept: dict[str, Any]) -> None:
+    fields = _fields_of_g()
+    if TOKEN not in fields:  # else somebody has verified one since
+        fields.update(kept)
+
+
+def _fields_of_g() -> dict[str, Any]:
+    return vars(g._get_current_object())  # type: ignore[no-any-return]  # noqa: SLF001 - a proxy has no dict
 
 
 def _request() -> Any:

@@ -9,12 +9,12 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from .._config import ConfigError, SetupError
-from .._contribution import ACTOR_ID_KEY, Contribution
+from .._contribution import ACTOR_ID_KEY, ACTOR_MATTERS_KEY, Contribution
 from ..errors import AppError
 from . import default_deny
 from .api_keys import ApiKeyAuthenticator, ApiKeys
 from .enforcement import enforcers
-from .identity import Identification, known_actor
+from .identity import Identification
 from .notifications import Notifications
 from .oauth import provider_problems
 from .one_time_tokens import OneTimeTokens
@@ -90,19 +90,21 @@ class Surroundings:
 
 
 def authenticated_id() -> str | None:
-    """The id of `authenticated_actor`."""
-    actor = authenticated_actor()
+    """The id of who sends the request being served; None for anonymous callers, and where that cannot be told."""
+    actor = _authenticated(auth_state().identification.actor)
     return None if actor is None else actor.id
 
 
 def authenticated_actor() -> Actor | None:
-    """Who sends the request being served; None for anonymous callers, and where that cannot be told."""
-    actor = known_actor()
-    if actor is None:
-        try:
-            actor = auth_state().identification.actor()
-        except (AppError, SetupError):  # what the view itself may take for none, or never looks at
-            return None
+    """The same for who counts requests: what is answered does not depend on it (see `Identification.caller`)."""
+    return _authenticated(auth_state().identification.caller)
+
+
+def _authenticated(find: Callable[[], Actor]) -> Actor | None:
+    try:
+        actor = find()
+    except (AppError, SetupError):  # what the view itself may take for none, or never looks at
+        return None
     return actor if actor.is_authenticated else None
 
 
@@ -300,7 +302,8 @@ def contribution() -> Contribution:
     """What is sent to a caller who was asked for is for that caller: no cache on the way may keep it unasked."""
 
     def headers(exchange: Exchange, sent: list[tuple[str, str]], present: set[str]) -> None:
-        if ACTOR_ID_KEY in exchange.environ and "cache-control" not in present:
+        environ = exchange.environ
+        if ACTOR_MATTERS_KEY in environ and ACTOR_ID_KEY in environ and "cache-control" not in present:
             sent.append(("Cache-Control", "private, no-cache"))
 
     return Contribution(headers=headers)

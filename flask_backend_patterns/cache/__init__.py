@@ -17,6 +17,7 @@ from .memo import memo
 from .near_cache import MISSING, Missing, NearCache
 from .policy import NotStored
 from .uncacheable import UncacheableValueError
+from .view_cache import cache_control, cached_view
 
 __all__ = [
     "EVERYTHING",
@@ -34,7 +35,9 @@ __all__ = [
     "RedisFeed",
     "UncacheableValueError",
     "UnstableKeyError",
+    "cache_control",
     "cached",
+    "cached_view",
     "decode_keys",
     "encode_keys",
     "get_many_or_load",

@@ -11,9 +11,10 @@ from .._config import SetupError
 from .._state import state_of
 from .batches import Batch
 from .encoding import Encoding
-from .keys import UnstableKeyError, bounded
+from .keys import HashedName, UnstableKeyError, bounded
+from .names import tag_name
 from .near_cache import MISSING
-from .policy import Call, Lifetimes, Policy
+from .policy import Call, Lifetimes, NotStored, Policy
 from .steps import run, run_async
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ V = TypeVar("V")
 
 def get_or_load(  # noqa: PLR0913 - each an option of its own
     key: str,
-    load: Callable[[], V],
+    load: Callable[[], V | NotStored[V]],
     *,
     ttl: float = 300,
     tags: Iterable[str] = (),
@@ -45,16 +46,16 @@ def get_or_load(  # noqa: PLR0913 - each an option of its own
     """
     engine = engine_of("get_or_load")
     if engine is None:
-        return load()
+        return cast("V", unwrapped(load()))
     lifetimes = Lifetimes(ttl=ttl, stale=stale, none_ttl=none_ttl, jitter=jitter)
     call = _call(key, tags, _policy(engine, lifetimes, name, schema=schema, types=types, near=near))
-    value = engine.find_near(call.key, call.policy) if near and not fresh else MISSING
+    value = engine.find_near(call.key, call.tags, call.policy) if near and not fresh else MISSING
     return cast("V", run(engine.steps(call), load) if value is MISSING else value)
 
 
 async def get_or_load_async(  # noqa: PLR0913 - as above
     key: str,
-    load: Callable[[], Awaitable[V]],
+    load: Callable[[], Awaitable[V | NotStored[V]]],
     *,
     ttl: float = 300,
     tags: Iterable[str] = (),
@@ -70,10 +71,10 @@ async def get_or_load_async(  # noqa: PLR0913 - as above
     """As `get_or_load`; waiting for another's load leaves the event loop free."""
     engine = engine_of("get_or_load_async")
     if engine is None:
-        return await load()
+        return cast("V", unwrapped(await load()))
     lifetimes = Lifetimes(ttl=ttl, stale=stale, none_ttl=none_ttl, jitter=jitter)
     call = _call(key, tags, _policy(engine, lifetimes, name, schema=schema, types=types, near=near))
-    value = engine.find_near(call.key, call.policy) if near and not fresh else MISSING
+    value = engine.find_near(call.key, call.tags, call.policy) if near and not fresh else MISSING
     return cast("V", await run_async(engine.steps(call), load) if value is MISSING else value)
 
 
@@ -99,6 +100,10 @@ def get_many_or_load(  # noqa: PLR0913 - as above
     of a name (`"item:{}".format`), which else is the name itself; `tags` those of a name, or of all. The store is read
     by one question. What another process is loading at the moment is loaded here, too.
     """
+    if key is not None and not callable(key):
+        raise SetupError(
+            f"get_many_or_load takes a function for key=: key={key!r}.format for a text with {{}}."
+        )
     wanted = list(dict.fromkeys(names))
     engine = engine_of("get_many_or_load")
     if engine is None:
@@ -152,18 +157,30 @@ def write_through(  # noqa: PLR0913 - as above
     engine.write(call, value)
 
 
-def invalidate(*, tags: Iterable[str] = (), keys: Iterable[str] = (), prefix: str | None = None) -> None:
-    """Forget the values that have one of `tags`, or of `keys`, or whose keys begin with `prefix`.
+def invalidate(
+    *,
+    tags: Iterable[str] | None = None,
+    keys: Iterable[str] | None = None,
+    prefix: str | None = None,
+    everything: bool = False,
+) -> None:
+    """Forget the values that have one of `tags`, or of `keys`, or whose keys begin with `prefix`; or `everything`.
 
     On return nothing old is read from the store or in this process; the near caches of other processes follow within
     milliseconds. Never raises for a store that is away: it is told once it is back, before this process reads it again.
     """
+    if everything is (tags is not None or keys is not None or prefix is not None):
+        raise SetupError(
+            "Say what invalidate shall forget: tags=[...], keys=[...] or prefix=...; or everything=True alone."
+        )
     for names in (tags, keys):
         if isinstance(names, str):
             raise SetupError(f"invalidate takes lists: [{names!r}].")
     engine = engine_of("invalidate")
-    if engine is not None:
-        engine.invalidate(keys=keys, tags=tags, prefix=prefix)
+    if engine is not None and everything:
+        engine.invalidate_everything()
+    elif engine is not None:
+        engine.invalidate(keys=keys or (), tags=tags or (), prefix=prefix)
 
 
 def call_for(  # noqa: PLR0913 - as above
@@ -197,6 +214,18 @@ def engine_of(user: str) -> CacheAside | None:
     return state.cache.aside
 
 
+def unwrapped(value: Any) -> Any:
+    """The value itself, also of a `NotStored`."""
+    return value.value if type(value) is NotStored else value
+
+
+def listed(option: str, values: Any) -> tuple[Any, ...]:
+    """An option that takes a list; `SetupError` for a single one."""
+    if isinstance(values, (type, str)) or not isinstance(values, Iterable):
+        raise SetupError(f"{option} takes a list: {option}=[{getattr(values, '__name__', repr(values))}].")
+    return tuple(values)
+
+
 def encoder_for(function: Callable[..., Any] | None, schema: Any, types: Iterable[Any]) -> Any:
     """How values are encoded: by a marshmallow schema, or by what the function returns and `types`."""
     if schema is not None:
@@ -214,7 +243,7 @@ def _policy(
     near: bool = True,
 ) -> Policy:
     """The policy for these options, made once."""
-    classes = tuple(types)
+    classes = listed("types", types)
 
     def make() -> Policy:
         lifetimes.check(name)
@@ -225,10 +254,10 @@ def _policy(
 
 
 def _call(key: str, tags: Iterable[str], policy: Policy, *, is_fresh: bool = False) -> Call:
-    if type(key) is not str or not key:
+    if type(key) not in (str, HashedName) or not key:
         raise UnstableKeyError(
             f"{policy.tally.name}: the key is {key!r}; expected a text (key= makes one of an id)."
         )
     if isinstance(tags, str):
         raise SetupError(f"{policy.tally.name}: tags takes a list: [{tags!r}].")
-    return Call(bounded(key), tuple([bounded(tag) for tag in tags]), policy, is_fresh=is_fresh)
+    return Call(bounded(key), tuple([tag_name(tag) for tag in tags]), policy, is_fresh=is_fresh)

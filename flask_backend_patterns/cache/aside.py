@@ -11,8 +11,11 @@ from .encoding import is_shareable
 from .invalidation import CacheChanges
 from .lease_keeper import process_keeper
 from .near_cache import MISSING
+from .near_values import KEY, TAG
+from .notices import Notices
 from .policy import BYPASS, ERROR, HIT, MISS, NEAR, STALE, Call, NotStored, Policies, Policy, Tally
 from .single_flight import Failure, Flight, Load, Pause, Wait
+from .uncommitted import reads_since, sees_uncommitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,7 +59,7 @@ class CacheAside(CacheChanges):
         self.wall_clock = wall_clock
         self._metrics = metrics
         self._tallies: dict[str, Tally] = {}
-        self._failing: set[str] = set()  # names whose loaders fail while old values serve
+        self._notices = Notices()
 
     def tally(self, name: str) -> Tally:
         """The counters of `name`."""
@@ -65,10 +68,12 @@ class CacheAside(CacheChanges):
             found = self._tallies.setdefault(name, Tally(name, self._metrics))
         return found
 
-    def find_near(self, key: str, policy: Policy) -> Any:
-        """The value kept near, or `MISSING`."""
+    def find_near(self, key: str, tags: tuple[str, ...], policy: Policy) -> Any:
+        """The value kept near under just these tags, or `MISSING`: as the store compares them, too."""
+        if sees_uncommitted():
+            return MISSING
         entry = self.near.find(key)
-        if entry is None:
+        if entry is None or entry.tags != tags:
             return MISSING
         value = entry.value if entry.is_shared else policy.decode(entry.payload)
         if value is not MISSING:
@@ -89,6 +94,9 @@ class CacheAside(CacheChanges):
     def steps(self, call: Call) -> Steps:
         """What has to be done for `call`: for `steps.run` or `steps.run_async`."""
         policy = call.policy
+        if sees_uncommitted():  # it would not see its own changes, or show them to others
+            answer = yield Load()
+            return self._counted(call, answer, BYPASS)
         store = self.ready_store()
         if store is None:
             return (yield from self._load_without_store(call))
@@ -120,6 +128,19 @@ class CacheAside(CacheChanges):
         if reading is not None:
             self.near.keep(reading, payload, value, is_shared=is_shareable(value), seconds=seconds)
 
+    def kept_apart(self, call: Call, answer: Any) -> Any:
+        """What a load has brought, for its caller alone where it may be uncommitted, or older than what has been told since."""
+        if type(answer) in (Failure, NotStored):
+            return answer
+        if sees_uncommitted():
+            return NotStored(answer)
+        since = reads_since()
+        if since is not None:  # an identity map, or a snapshot, may be as old as that
+            names = [KEY + call.key, *(TAG + tag for tag in call.tags)]
+            if self.near.recent.any_since(since, names):
+                return NotStored(answer)
+        return answer
+
     def _load_once(self, call: Call, store: ValueStore, old: Any) -> Steps:
         """Lead the load of the key, or wait for who does; with an old value nobody waits."""
         deadline = call.since + self.settings.wait_seconds
@@ -137,7 +158,7 @@ class CacheAside(CacheChanges):
                 call.policy.tally.count(STALE)
                 return old
             seconds = deadline - self.flights.clock()
-            if seconds <= 0 or self.flights.would_wait_for_itself(flight):
+            if seconds <= 0 or not self._may_wait(call, flight):
                 return (yield from self._load_alone(call))
             yield Wait(self.flights, flight, seconds)
             value = self._outcome(call, flight)
@@ -145,6 +166,10 @@ class CacheAside(CacheChanges):
                 return value
             if flight.is_passed:
                 return (yield from self._load_alone(call))
+
+    def _may_wait(self, call: Call, flight: Flight) -> bool:
+        """Not for a load under other tags, whose invalidations would not stop it; nor for one that waits for us."""
+        return flight.tags == call.tags and not self.flights.would_wait_for_itself(flight)
 
     def _outcome(self, call: Call, flight: Flight) -> Any:
         """What another's load has brought, if this caller may have it."""
@@ -173,7 +198,7 @@ class CacheAside(CacheChanges):
             if is_leader:
                 return (yield from self._lead_without_store(call, flight))
             seconds = deadline - self.flights.clock()
-            if seconds <= 0 or self.flights.would_wait_for_itself(flight):
+            if seconds <= 0 or not self._may_wait(call, flight):
                 break
             yield Wait(self.flights, flight, seconds)
             value = self._outcome(call, flight)
@@ -187,7 +212,7 @@ class CacheAside(CacheChanges):
     def _lead_without_store(self, call: Call, flight: Flight) -> Steps:
         try:
             flight.began = self.flights.clock()
-            answer = yield Load(flight)
+            answer = self.kept_apart(call, (yield Load(flight)))
             self.flights.close(flight)
             if type(answer) is NotStored:
                 flight.is_passed = True
@@ -204,7 +229,7 @@ class CacheAside(CacheChanges):
             flight.value = value
             return
         try:
-            flight.payload = call.policy.encoder.encode(value)
+            flight.payload = call.policy.encode(value)
         except (
             TypeError
         ):  # it cannot be stored either: who waits loads, and is told the same when the store is back
@@ -262,7 +287,7 @@ class CacheAside(CacheChanges):
         keeper.hold(store, lease, self.settings.lease_seconds)
         try:
             flight.began = self.flights.clock()
-            answer = yield Load(flight)
+            answer = self.kept_apart(call, (yield Load(flight)))
         except BaseException:
             keeper.drop(lease)
             self._release(store, lease)
@@ -270,7 +295,6 @@ class CacheAside(CacheChanges):
         keeper.drop(lease)
         if type(answer) is Failure:
             return self._failed(call, store, lease, old, answer)
-        self._failing.discard(call.policy.tally.name)
         if type(answer) is NotStored:
             flight.is_passed = True
             self._release(store, lease)
@@ -292,12 +316,12 @@ class CacheAside(CacheChanges):
         reading: Reading | None,
     ) -> None:
         """Store what was loaded, unless something was invalidated meanwhile; hand it to who waits."""
-        payload = call.policy.encoder.encode(value)
+        payload = call.policy.encode(value)
         flight.payload = payload
         fresh, kept = call.policy.lifetimes.of(value)
         if kept <= 0 or len(payload) > self.settings.max_value_bytes:
             if kept > 0:
-                self._note_once("cache_value_too_large", call.policy.tally.name, bytes=len(payload))
+                self.warn("cache_value_too_large", call.policy.tally.name, bytes=len(payload))
             self._release(store, lease)
             return
         try:
@@ -310,15 +334,12 @@ class CacheAside(CacheChanges):
 
     def _failed(self, call: Call, store: ValueStore, lease: Lease, old: Any, failure: Failure) -> Any:
         """The old value, if there is one; it is tried again after a moment. Else the error, and the next one tries."""
-        name = call.policy.tally.name
         call.policy.tally.count(ERROR)
         if old is MISSING or not isinstance(failure.error, Exception):
             self._release(store, lease)
             return failure
         self._hold_off(store, lease)
-        if name not in self._failing:
-            self._failing.add(name)
-            self.log.warning("cache_load_failed", name=name, served="an old value", exc_info=failure.error)
+        self.warn("cache_load_failed", call.policy.tally.name, served="an old value", exc_info=failure.error)
         return old
 
     def _hold_off(self, store: ValueStore, lease: Lease) -> None:
@@ -333,7 +354,8 @@ class CacheAside(CacheChanges):
         except CacheError:
             return  # it runs out by itself
 
-    def _note_once(self, event: str, name: str, **fields: Any) -> None:
-        if (mark := f"{event}:{name}") not in self._failing:
-            self._failing.add(mark)
-            self.log.warning(event, name=name, **fields)
+    def warn(self, event: str, name: str, **fields: Any) -> None:
+        """At most once a minute for each name: what fails may fail a thousand times a second."""
+        times = self._notices.times(event, name)
+        if times:
+            self.log.warning(event, name=name, times=times, **fields)

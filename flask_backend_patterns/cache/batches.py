@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CacheError
 from .lease_keeper import process_keeper
 from .near_cache import MISSING
-from .policy import BYPASS, ERROR, HIT, MISS, STALE
+from .policy import BYPASS, ERROR, HIT, MISS, STALE, NotStored
+from .protocols import Asked, Loaded
 from .single_flight import Failure, Load
+from .uncommitted import sees_uncommitted
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -35,13 +37,17 @@ class Batch:
     def steps(self) -> Steps:
         """What has to be done; the loader takes `missing`. Returns the values by what they are known as."""
         for name, call in self._calls.items():
-            value = self._aside.find_near(call.key, call.policy) if self._may_be_near(call) else MISSING
+            value = (
+                self._aside.find_near(call.key, call.tags, call.policy)
+                if self._may_be_near(call)
+                else MISSING
+            )
             if value is not MISSING:
                 self.known[name] = value
         self.missing = [name for name in self._calls if name not in self.known]
         if not self.missing:
             return self.known
-        store = self._aside.ready_store()
+        store = None if sees_uncommitted() else self._aside.ready_store()
         try:
             if store is not None:
                 self._read(store)
@@ -80,12 +86,14 @@ class Batch:
     def _begin(self, store: ValueStore) -> None:
         """Leases for what is missing; what somebody else is loading is loaded here too, unless an old value is there."""
         seconds = self._aside.settings.lease_seconds
-        for name in list(self.missing):
+        readings = [self._aside.begin_near(self._calls[name], store) for name in self.missing]
+        asked = [
+            Asked(wanted=self._calls[name].wanted, owner=uuid.uuid4().hex, is_refresh=name in self._old)
+            for name in self.missing
+        ]
+        answers = store.begin_many(asked, lease_seconds=seconds) if asked else []
+        for name, reading, begun in zip(list(self.missing), readings, answers, strict=True):
             call = self._calls[name]
-            reading = self._aside.begin_near(call, store)
-            begun = store.begin(
-                call.wanted, owner=uuid.uuid4().hex, lease_seconds=seconds, is_refresh=name in self._old
-            )
             if begun.lease is not None:
                 self._leases[name] = (begun.lease, reading)
                 process_keeper().hold(store, begun.lease, seconds)
@@ -116,35 +124,43 @@ class Batch:
             return answer
         for name in self.missing:
             if name in answer:
-                self.known[name] = answer[name]
+                value = answer[name]
+                self.known[name] = value.value if type(value) is NotStored else value
             self._old.pop(name, None)  # it is there no more
         return None
 
     def _put(self, store: ValueStore, values: Mapping[Hashable, Any]) -> None:
-        for name, (lease, reading) in list(self._leases.items()):
-            if name not in values:
+        kept: dict[Hashable, Loaded] = {}
+        for name, (lease, _) in self._leases.items():
+            if (
+                name not in values
+                or type(self._aside.kept_apart(self._calls[name], values[name])) is NotStored
+            ):
                 continue
             policy = self._calls[name].policy
-            payload = policy.encoder.encode(values[name])
-            fresh, kept = policy.lifetimes.of(values[name])
-            if kept <= 0 or len(payload) > self._aside.settings.max_value_bytes:
-                continue
+            payload = policy.encode(values[name])
+            fresh, seconds = policy.lifetimes.of(values[name])
+            if seconds > 0 and len(payload) <= self._aside.settings.max_value_bytes:
+                kept[name] = Loaded(lease=lease, payload=payload, fresh_seconds=fresh, kept_seconds=seconds)
+        if not kept:
+            return
+        try:
+            answers = store.finish_many(list(kept.values()))
+        except CacheError:
+            return
+        for (name, loaded), is_current in zip(kept.items(), answers, strict=True):
+            lease, reading = self._leases.pop(name)
             process_keeper().drop(lease)
-            del self._leases[name]
-            try:
-                is_current = store.finish(lease, payload, fresh_seconds=fresh, kept_seconds=kept)
-            except CacheError:
-                return
             if is_current:
-                self._aside.keep_near(reading, payload, values[name], fresh)
+                self._aside.keep_near(reading, loaded.payload, values[name], loaded.fresh_seconds)
 
     def _release(self, store: ValueStore | None) -> None:
         """Give back the leases of what was not stored."""
-        for lease, _ in self._leases.values():
+        leases = [lease for lease, _ in self._leases.values()]
+        for lease in leases:
             process_keeper().drop(lease)
         try:
-            for lease, _ in self._leases.values():
-                if store is not None:
-                    store.release(lease)
+            if store is not None and leases:
+                store.release(*leases)
         except CacheError:
             return  # they run out by themselves

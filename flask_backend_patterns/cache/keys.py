@@ -13,6 +13,9 @@ from uuid import UUID
 
 MAX_KEY_CHARACTERS: Final = 240
 _KEPT_CHARACTERS: Final = 120
+_MARK: Final = "#"  # stands before the digest
+_DIGEST: Final = 40
+_MARKED: Final = _DIGEST + 1
 _MAX_DEPTH: Final = 32
 _MAX_DECIMAL_BITS: Final = 2000  # Python refuses to write longer integers as decimals
 
@@ -30,16 +33,24 @@ def stable_text(value: Any) -> str:
     return _text(value, 0)
 
 
+class HashedName(str):
+    """A name that `bounded` has made: it is not hashed again, which the same text from elsewhere is."""
+
+    __slots__ = ()
+
+
 def bounded(text: str) -> str:
     """`text` itself, or its beginning and a hash when it is long or cannot be sent: the name of a key or tag in a store.
 
-    So a prefix of up to 120 characters finds long keys, too.
+    So a prefix of up to 120 characters finds long keys, too. A text that looks like such a name is hashed as well: no
+    short one has the name of a long one.
     """
-    if len(text) <= MAX_KEY_CHARACTERS and (text.isascii() or _is_encodable(text)):
+    is_short = len(text) <= MAX_KEY_CHARACTERS and (text.isascii() or _is_encodable(text))
+    if (is_short and text[-_MARKED:-_DIGEST] != _MARK) or type(text) is HashedName:
         return text
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST // 2).hexdigest()
     beginning = text[:_KEPT_CHARACTERS].encode("utf-8", "replace").decode()
-    return f"{beginning}#{digest}"
+    return HashedName(f"{beginning}{_MARK}{digest}")
 
 
 def _is_encodable(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 import time
@@ -36,8 +37,11 @@ class LeaseKeeper:
                 self._interval = interval
                 self._condition.notify()
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="cache-leases", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="cache-leases", daemon=True)
+                # no thread to be had (a limit, or the end of the process): the lease ends when its time is over
+                with contextlib.suppress(RuntimeError):
+                    thread.start()
+                    self._thread = thread
 
     def drop(self, lease: Lease) -> None:
         """Renew no more."""

@@ -16,11 +16,12 @@ from .templates import Arguments
 P = ParamSpec("P")
 R = TypeVar("R")
 
+MAX_RESULTS = 1000
 _ATTRIBUTE = "_flask_backend_patterns_memo"
 
 
 def memo(function: Callable[P, R]) -> Callable[P, R]:
-    """Remember the results of a function, method or coroutine function until the request (its app context) ends.
+    """Remember the results of a function, method or coroutine function until the request (its app context) ends, the latest 1,000 at most.
 
     Equal arguments share a result; those without a stable text (a model, a session) are told apart as objects. Errors
     are not remembered. Callers get the same object. Outside an application context the function is just called.
@@ -36,6 +37,7 @@ def memo(function: Callable[P, R]) -> Callable[P, R]:
         if key in known:
             return cast("R", known[key][0])
         value = function(*args, **kwargs)
+        _make_room(known)
         return cast("R", known.setdefault(key, (value, kept))[0])
 
     @functools.wraps(function)
@@ -50,11 +52,12 @@ def memo(function: Callable[P, R]) -> Callable[P, R]:
                 return value
             await value.over.wait()  # a failed one is gone afterwards, and the next one tries
         pending = _Pending()
+        _make_room(known)
         known[key] = (pending, kept)
         try:
             value = await call(*args, **kwargs)
         except BaseException:
-            del known[key]
+            known.pop(key, None)
             raise
         else:
             known[key] = (value, kept)
@@ -81,6 +84,12 @@ def _place(
         known = g.setdefault(_ATTRIBUTE, {})
     kept: list[Any] = []
     return known, (token, tuple([_key(value, kept) for value in arguments.in_order(args, kwargs)])), kept
+
+
+def _make_room(known: dict[Any, Any]) -> None:
+    """A worker may stay in one context for as long as it lives: the oldest results go. Who waits for one still gets it."""
+    while len(known) >= MAX_RESULTS:
+        known.pop(next(iter(known)), None)
 
 
 def _key(value: Any, kept: list[Any]) -> str | int:

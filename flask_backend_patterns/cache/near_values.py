@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from .._after_fork import reset_in_children
+from .recent_changes import RecentChanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,25 +34,34 @@ class Mark:
 class NearEntry:
     """A value: its bytes, and itself where it cannot be changed (`is_shared`), so that all callers may have it."""
 
-    __slots__ = ("expires_at", "is_shared", "marks", "payload", "value")
+    __slots__ = ("expires_at", "is_shared", "marks", "payload", "tags", "value")
 
     def __init__(
-        self, *, payload: bytes, value: Any, is_shared: bool, expires_at: float, marks: tuple[Mark, ...]
+        self,
+        *,
+        payload: bytes,
+        value: Any,
+        is_shared: bool,
+        expires_at: float,
+        tags: tuple[str, ...],
+        marks: tuple[Mark, ...],
     ) -> None:
         self.payload = payload
         self.value = value if is_shared else None
         self.is_shared = is_shared
         self.expires_at = expires_at
+        self.tags = tags  # who asks by other ones would not hear of their invalidations
         self.marks = marks
 
 
 class Reading:
     """A read of the store, or a load, that has begun: what it brings may be kept unless something was invalidated."""
 
-    __slots__ = ("epoch", "key", "marks")
+    __slots__ = ("epoch", "key", "marks", "tags")
 
-    def __init__(self, key: str, marks: tuple[Mark, ...], epoch: object) -> None:
+    def __init__(self, key: str, tags: tuple[str, ...], marks: tuple[Mark, ...], epoch: object) -> None:
         self.key = key
+        self.tags = tags
         self.marks = marks
         self.epoch = epoch
 
@@ -91,6 +101,7 @@ class NearValues:
         self._epoch = object()  # another one once everything has been forgotten
         self._lock = threading.RLock()  # reentrant: a finalizer may run anywhere
         reset_in_children(self)
+        self.recent = RecentChanges()
         feed.listen(self.forget)
 
     @property
@@ -110,10 +121,11 @@ class NearValues:
 
     def begin(self, key: str, tags: Iterable[str]) -> Reading:
         """To be called before the store is read, or a value loaded."""
+        tagged = tuple(tags)
         with self._lock:
             marks = [self._mark(KEY + key)]
-            marks += [self._mark(TAG + tag) for tag in tags]
-            return Reading(key, tuple(marks), self._epoch)
+            marks += [self._mark(TAG + tag) for tag in tagged]
+            return Reading(key, tagged, tuple(marks), self._epoch)
 
     def keep(self, reading: Reading, payload: bytes, value: Any, *, is_shared: bool, seconds: float) -> None:
         """Keep what was read, for `seconds` at most, unless something has been invalidated since `begin`."""
@@ -128,6 +140,7 @@ class NearValues:
                 value=value,
                 is_shared=is_shared,
                 expires_at=self._clock() + min(seconds, self._ttl_seconds),
+                tags=reading.tags,
                 marks=reading.marks[1:],
             )
             self._store(reading.key, entry)
@@ -141,6 +154,7 @@ class NearValues:
 
     def forget(self, names: tuple[str, ...] | None) -> None:
         """What a message of the feed says: `names` begin with their kind; None for everything."""
+        self.recent.note(None if names is None or any(_is_wide(name) for name in names) else names)
         with self._lock:
             if names is None:
                 self._forget_all()
@@ -231,3 +245,8 @@ class NearValues:
             if name.startswith(KEY + prefix):
                 mark.is_valid = False
                 self._marks.pop(name, None)
+
+
+def _is_wide(name: str) -> bool:
+    """Whether a name of a message stands for others."""
+    return name == EVERY_VALUE or name.startswith(PREFIX)

@@ -36,6 +36,9 @@ class PendingWrite:
             return
         seconds = self._engine.settings.lease_seconds
         try:
+            if store.is_shared:  # should this process die after the commit, the old value must be gone
+                store.invalidate(keys=[self.key])
+                self._engine.forget_here(keys=[self.key])
             begun = store.begin(
                 self._call.wanted, owner=uuid.uuid4().hex, lease_seconds=seconds, is_refresh=True
             )
@@ -86,4 +89,4 @@ def prepare_write(key: str, value: Any, **options: Any) -> PendingWrite | None:
     if engine is None:
         return None
     call = call_for(engine, key, name="write_through", **options)
-    return PendingWrite(engine, call, value, call.policy.encoder.encode(value))
+    return PendingWrite(engine, call, value, call.policy.encode(value))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from .._config import SetupError
 from .near_values import EVERYTHING_TAG
 from .protocols import Wanted
+from .uncacheable import UncacheableValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,6 +61,10 @@ class Lifetimes:
 
     def check(self, where: str) -> None:
         """Raise `SetupError`, naming the place, for what makes no sense."""
+        for name, seconds in (("ttl", self.ttl), ("stale", self.stale), ("none_ttl", self.none_ttl)):
+            is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+            if not is_number and not (name == "none_ttl" and seconds is None):
+                raise SetupError(f"{where}: {name}={seconds!r}; give a number of seconds.")
         if not 0 < self.ttl < float("inf"):
             raise SetupError(f"{where}: ttl={self.ttl!r}; give seconds above 0.")
         if not 0 <= self.stale < float("inf"):
@@ -112,6 +117,14 @@ class Policy:
     encoder: Encoder
     tally: Tally
     is_near: bool = True
+
+    def encode(self, value: Any) -> bytes:
+        """Raises `UncacheableValueError`, which names the function."""
+        try:
+            return self.encoder.encode(value)
+        except UncacheableValueError as error:
+            error.function_name = self.tally.name
+            raise
 
     def decode(self, payload: bytes) -> Any:
         """The value, or `MISSING`."""

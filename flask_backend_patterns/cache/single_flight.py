@@ -41,7 +41,7 @@ class Flight:
         self.began = float("inf")  # when the load itself began
         self.is_over = False
         self.listeners: list[Callable[[], object]] = []
-        self.waits_for: Flight | None = None
+        self.waits_for: list[Flight] = []  # of who loads it; several at once in an event loop
         # The outcome, unless the load failed: the value if it cannot be changed, else its bytes.
         self.value: Any = MISSING
         self.payload: bytes | None = None
@@ -131,13 +131,25 @@ class Flights:
         if not mine:
             return False
         with self._lock:
-            other: Flight | None = flight
-            while other is not None:
+            seen: set[Flight] = set()
+            others = [flight]
+            while others:
+                other = others.pop()
                 if other in mine:
                     return True
-                other = other.waits_for
-            mine[-1].waits_for = flight
+                if other not in seen:
+                    seen.add(other)
+                    others += other.waits_for
+            for led in mine:  # the outer ones too: whoever waits for them waits for this one
+                led.waits_for.append(flight)
         return False
+
+    def waits_no_more(self, flight: Flight) -> None:
+        """The caller, who was told that he may wait for `flight`, has done so."""
+        with self._lock:
+            for led in _leading.get():
+                if flight in led.waits_for:
+                    led.waits_for.remove(flight)
 
     def reset_after_fork(self) -> None:
         """The threads that lead them are not here."""
@@ -189,11 +201,11 @@ class Wait:
     def run(self, _load: object) -> None:
         """In a thread."""
         gate = threading.Event()
-        if self.flights.add_listener(self.flight, gate.set):
-            try:
+        try:
+            if self.flights.add_listener(self.flight, gate.set):
                 gate.wait(self.seconds)
-            finally:
-                self._leave(gate.set)
+        finally:
+            self._leave(gate.set)
 
     async def run_async(self, _load: object) -> None:
         """In an event loop, which goes on meanwhile."""
@@ -204,17 +216,15 @@ class Wait:
             with contextlib.suppress(RuntimeError):  # the loop was closed with its task waiting
                 loop.call_soon_threadsafe(_set, arrived)
 
-        if self.flights.add_listener(self.flight, tell):
-            try:
+        try:
+            if self.flights.add_listener(self.flight, tell):
                 await asyncio.wait([arrived], timeout=self.seconds)
-            finally:
-                self._leave(tell)
+        finally:
+            self._leave(tell)
 
     def _leave(self, listener: Callable[[], object]) -> None:
         self.flights.remove_listener(self.flight, listener)
-        for mine in _leading.get():
-            if mine.waits_for is self.flight:
-                mine.waits_for = None
+        self.flights.waits_no_more(self.flight)
 
 
 class Pause:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .._config import SetupError
 from .near_cache import NearCache
 
 if TYPE_CHECKING:
@@ -27,7 +29,24 @@ class CacheState:
     feed: InvalidationFeed
     aside: CacheAside | None = None
     # What each `@cached` function has compiled for this app; None where it is just called.
-    functions: dict[Any, Any] = field(default_factory=dict, repr=False)
+    # By identity, which is looked up faster than a weak reference, and gone with the function.
+    functions: dict[int, tuple[Any, weakref.ref[Any]]] = field(default_factory=dict, repr=False)
+    # The shape of a declared key -> the function that has it, and its name for people.
+    keys: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+
+    def note_function(self, function: Any, compiled: Any) -> None:
+        """What `function` has compiled for this app, as long as it lives."""
+        place, functions = id(function), self.functions
+        functions[place] = (compiled, weakref.ref(function, lambda _: functions.pop(place, None)))
+
+    def note_key(self, shape: str, *, full_name: str, name: str) -> None:
+        """Raise `SetupError` when another function has this key: each would get the other's results."""
+        known_full_name, known_name = self.keys.setdefault(shape, (full_name, name))
+        if known_full_name != full_name and known_name != name:
+            raise SetupError(
+                f"{full_name} and {known_full_name} have the same key, {shape!r}, so each would get the other's results: "
+                "choose another, or give both the same name= if they share them."
+            )
 
     def make_near_cache(self, *, max_entries: int, ttl_seconds: float) -> NearCache[Any]:
         """A near cache that the feed keeps true."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .._config import SetupError
 from .._shared_redis import SharedRedis
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .._foundation import Foundation
     from .protocols import ValueStore
     from .settings import CacheSettings
+
+OF_ONE_PROCESS: Final = ("SimpleCache", "NullCache")  # Flask-Caching's backends whose values nobody else has
 
 
 def find_store(app: Flask, settings: CacheSettings, base: Foundation, channel: str) -> ValueStore:
@@ -53,11 +55,14 @@ def _on_flask_caching(backend: Any, base: Foundation, channel: str) -> ValueStor
     if is_redis_backend(backend):
         return _on_redis_of(backend, base, channel)
     tell: Callable[[Sequence[str]], object] | None = None
-    if type(backend).__name__ == "SimpleCache":
+    is_shared = type(backend).__name__ not in OF_ONE_PROCESS
+    if not is_shared:
         tell = len  # nobody else has its values
     elif base.redis is not None:
         tell = partial(_publish, base.redis, channel)
-    return FlaskCachingStore(backend, namespace=base.namespace, slots=slots_for(backend), tell=tell)
+    return FlaskCachingStore(
+        backend, namespace=base.namespace, slots=slots_for(backend), is_shared=is_shared, tell=tell
+    )
 
 
 def slots_for(backend: Any) -> int:
@@ -70,7 +75,7 @@ def _on_redis_of(backend: Any, base: Foundation, channel: str) -> RedisStore:
     """Its Redis and key prefix, but neither its pickles nor its patience: each decision is one step there, too."""
     client = backend._write_client  # noqa: SLF001 - it has no public name
     prefix = f"{prefix_of(backend)}backend:cache:{{{base.namespace}}}:"
-    if base.redis is not None and base.redis.run(partial(has_same_address, client)):
+    if base.redis is not None and has_same_address(client, base.redis.client):  # which asks nobody
         return RedisStore(base.redis, channel=channel, prefix=prefix)
     url = url_of(client)
     if url is None:

@@ -106,9 +106,30 @@ def tags_builder(tags: Tags, arguments: Arguments) -> TagsBuilder:
     return lambda args, kwargs: tuple([build(args, kwargs) for build in builders])
 
 
+def fixed_tags(tags: Tags, arguments: Arguments) -> tuple[str, ...] | None:
+    """The tags that every call has, when none depends on arguments; else None."""
+    if callable(tags) or any(not isinstance(tag, str) or _parsed(tag, arguments)[1] for tag in tags):
+        return None
+    return tags_builder(tags, arguments)((), {})
+
+
 def fields_of(template: str, *, where: str) -> list[str]:
     """The names in a template, each with its attributes (`user.id`). `SetupError` when it cannot be read."""
     return _split(template, where)[1]
+
+
+def literals_and_fields(template: str, *, where: str) -> tuple[list[str], list[str]]:
+    """The texts around the fields, and their names, each with its attributes (`user.id`). `SetupError` if unreadable."""
+    literals, names = _split(template, where)
+    for literal in literals[1:-1]:
+        if not literal:
+            raise SetupError(f"{where}: put something between the fields of {template!r}, such as a colon.")
+    return literals, names
+
+
+def shape_of(template: Template, *, where: str) -> str | None:
+    """What is the same for templates that can give the same keys, whatever their fields are called; None for functions."""
+    return "{}".join(_split(template, where)[0]) if isinstance(template, str) else None
 
 
 class _Field:
@@ -173,23 +194,32 @@ def _with_one_field(literals: list[str], field: _Field, arguments: Arguments) ->
 
 
 def _with_fields(literals: list[str], fields: list[_Field], arguments: Arguments) -> Builder:
-    """Several values: what separates them is escaped within them, so that ("a", "b:c") and ("a:b", "c") differ."""
-    first, *rest = literals
-    escapes = str.maketrans(
-        {mark: f"%{ord(mark):02X}" for mark in {"%", *(text[:1] for text in rest[:-1])} if mark}
-    )
-    pairs = tuple(zip(fields, rest, strict=True))
+    fill = filler(literals)
     in_order = arguments.in_order
 
     def build(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         values = in_order(args, kwargs)
-        parts = [first]
-        for field, literal in pairs:
-            parts.append(field.text(values, arguments).translate(escapes))
-            parts.append(literal)
-        return "".join(parts)
+        return fill([field.text(values, arguments) for field in fields])
 
     return build
+
+
+def filler(literals: Sequence[str]) -> Callable[[Sequence[str]], str]:
+    """Puts texts between `literals`, one of which stands before, between and after them.
+
+    What separates several is escaped within them, so that ("a", "b:c") and ("a:b", "c") differ.
+    """
+    first, *rest = literals
+    marks = {"%", *(text[:1] for text in rest[:-1])} if len(rest) > 1 else set()
+    escapes = str.maketrans({mark: f"%{ord(mark):02X}" for mark in marks if mark})
+
+    def fill(texts: Sequence[str]) -> str:
+        parts = [first]
+        for text, literal in zip(texts, rest, strict=True):
+            parts += (text.translate(escapes) if escapes else text, literal)
+        return "".join(parts)
+
+    return fill
 
 
 def _called(function: Callable[..., Any], arguments: Arguments) -> Builder:
@@ -213,12 +243,7 @@ def _checked_tags(tags: Any, arguments: Arguments) -> tuple[str, ...]:
 
 
 def _parsed(template: str, arguments: Arguments) -> tuple[list[str], list[_Field]]:
-    literals, names = _split(template, arguments.where)
-    for literal in literals[1:-1]:
-        if not literal:
-            raise SetupError(
-                f"{arguments.where}: put something between the fields of {template!r}, such as a colon."
-            )
+    literals, names = literals_and_fields(template, where=arguments.where)
     return literals, [_Field(name, arguments) for name in names]
 
 

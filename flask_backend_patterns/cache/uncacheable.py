@@ -19,6 +19,7 @@ class UncacheableValueError(TypeError):
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
         self.problem = problem
+        self.function_name = ""  # whose value it is, where that is known
         self._places: list[str] = []
 
     @property
@@ -34,7 +35,8 @@ class UncacheableValueError(TypeError):
         self._places.append(str(place))
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.problem}" if self._places else self.problem
+        text = f"{self.path}: {self.problem}" if self._places else self.problem
+        return f"{self.function_name}: {text}" if self.function_name else text
 
 
 def describe_problem(value: Any, unresolved: str | None) -> str:

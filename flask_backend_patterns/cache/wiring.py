@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from functools import partial
+import threading
 from typing import TYPE_CHECKING
 
 from .._contribution import Contribution
-from .._redis import connect
 from .aside import CacheAside
 from .backends.local_feed import LocalFeed
 from .backends.redis_feed import RedisFeed
+from .clearing import guard_clear
 from .near_values import NearValues
 from .state import CacheState
 from .stores import find_store
 from .view_cache import wiring as view_cache
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from flask import Flask
 
+    from .._boundary import Exchange
     from .._foundation import Foundation
+    from .._shared_redis import SharedRedis
     from ..declarations import Declaration
     from ..guard import Enforcer
     from .feed import InvalidationFeed
     from .settings import CacheSettings
 
-__all__ = ["CacheState", "build", "contribution", "enforcers"]
+__all__ = ["CacheState", "build", "contribution", "enforcers", "install"]
 
 
 def build(app: Flask, settings: CacheSettings, base: Foundation) -> CacheState:
@@ -32,15 +36,12 @@ def build(app: Flask, settings: CacheSettings, base: Foundation) -> CacheState:
 
     The feed and its near caches are there in any case; `settings.enabled` is about cached functions and views.
     """
-    channel = f"backend:cache:{base.namespace}"
+    # In a Cluster its messages have to come from the node that has the keys: the same hash tag.
+    channel = f"backend:cache:{{{base.namespace}}}"
     feed: InvalidationFeed = LocalFeed()
-    if base.redis is not None:
-        feed = RedisFeed(
-            partial(connect, base.redis_settings),
-            channel=channel,
-            log=base.log,
-            outage=base.redis.outage,
-        )
+    redis = base.redis
+    if redis is not None:
+        feed = RedisFeed(lambda: redis.client, channel=channel, log=base.log, outage=redis.outage)
     aside = _engine(app, settings, base, channel, feed) if settings.enabled else None
     return CacheState(settings=settings, channel=channel, feed=feed, aside=aside)
 
@@ -72,7 +73,29 @@ def enforcers(state: CacheState) -> dict[type[Declaration], Enforcer]:
     return {} if state.aside is None else view_cache.enforcers(state.aside)
 
 
-def contribution(app: Flask, state: CacheState) -> Contribution:
-    """`Cache-Control` as declared, and a look at what is declared; before that of authentication, which fills the gap."""
+def install(app: Flask, redis: SharedRedis | None, undo: ExitStack) -> None:
+    """Keep the `clear` of the app's caches from our Redis (PITFALLS R4): of those that are there by now."""
+    guard_clear(app, redis, undo)
+
+
+def contribution(app: Flask, state: CacheState, redis: SharedRedis | None) -> Contribution:
+    """`Cache-Control` as declared, and a look at what is there at the first request, when the app is complete.
+
+    It comes before that of authentication, which fills the gap.
+    """
+    ours = Contribution() if state.aside is None else view_cache.contribution()
     log = None if state.aside is None else state.aside.log
-    return Contribution() if log is None else view_cache.contribution(app, log=log)
+    looking = threading.Lock()
+    looked: list[bool] = []
+
+    def begin(_: Exchange) -> None:
+        if looked:
+            return
+        with looking:
+            if not looked:
+                looked.append(True)
+                guard_clear(app, redis)
+                if log is not None:
+                    view_cache.log_unsafe_views(app, log)
+
+    return Contribution(begin=begin, headers=ours.headers)

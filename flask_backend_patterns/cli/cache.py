@@ -18,8 +18,8 @@ from .text_layout import padded, shown, width_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Stores of one process: a command is another one.
-IN_PROCESS: Final = ("memory", "SimpleCache", "NullCache")
+
+REQUESTS: Final = "backend_cache_requests_total"
 AWAY: Final = "The store does not answer, so nothing was {}. Try again when it is back."
 BYTES: Final = 1024
 UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
@@ -40,7 +40,9 @@ def _stats_command() -> click.Command:
     def stats(*, as_json: bool) -> None:
         """Show the store: what it is, how many values it has, how much of its room they take.
 
-        Hits and misses are counted by the metric backend_cache_requests_total, over all processes.
+        And what calls have come to, by name, where BACKEND_OBSERVABILITY_METRICS_PATH is set: those of all servers on this
+        machine that have the same PROMETHEUS_MULTIPROC_DIR as this command. Else the servers' metric
+        backend_cache_requests_total says it.
 
         Exit codes: 0 fine, 1 the store does not answer, 2 there is no store that a command could see.
         """
@@ -51,11 +53,20 @@ def _stats_command() -> click.Command:
             raise click.ClickException(AWAY.format("counted")) from error
         settings = engine.settings
         near = {"max_entries": settings.near_entries, "max_bytes": settings.near_bytes, "seconds": settings.near_seconds}  # fmt: skip
+        results = _results()
+        hits = sum(counts.get("near", 0) for counts in results.values())
+        if results:
+            near["hits"] = hits
         if as_json:
-            click.echo(json.dumps({"store": facts, "near": near}, indent=2, default=str))
+            said = {"store": facts, "near": near, "requests": results}
+            click.echo(json.dumps(said, indent=2, default=str))
             return
         rows = [(name.replace("_", " "), _text(name, value)) for name, value in facts.items()]
         rows += [(f"near {name.replace('_', ' ')}", _text(name, value)) for name, value in near.items()]
+        rows += [
+            (f"calls of {shown(name)}", ", ".join(f"{result} {count:,}" for result, count in counts.items()))
+            for name, counts in results.items()
+        ]
         click.echo("\n".join(_lines([row for row in rows if row[1]])))
 
     return stats
@@ -87,14 +98,21 @@ def _invalidate_command() -> click.Command:
         try:
             if everything:
                 engine.invalidate_everything()
+                found = 0
             else:
-                engine.invalidate(tags=tags, keys=keys, prefix=prefix)
+                found = engine.invalidate(tags=tags, keys=keys, prefix=prefix)
         except SetupError as error:
             raise CannotRunError(str(error)) from error
         if not engine.unsent.is_empty:  # this process ends now, and could not send it later
             raise click.ClickException(AWAY.format("forgotten"))
         said = {"tags": list(tags), "keys": list(keys), "prefix": prefix, "everything": everything}
-        click.echo(json.dumps({"invalidated": said}, indent=2) if as_json else _sentence(said))
+        counted = found if keys or prefix is not None else None  # of values by tag nobody keeps a list
+        if as_json:
+            click.echo(json.dumps({"invalidated": said, "values_found": counted}, indent=2))
+        elif counted is None:
+            click.echo(_sentence(said))
+        else:
+            click.echo(f"{_sentence(said)} The store had {counted:,} of these keys.")
 
     return invalidate
 
@@ -106,17 +124,33 @@ def _engine() -> Any:
     if engine is None:
         raise CannotRunError("The cache of this app is switched off (BACKEND_CACHE_ENABLED).")
     try:
-        name = str(engine.store.name)
+        name, is_shared = str(engine.store.name), engine.store.is_shared
     except SetupError as error:
         raise CannotRunError(str(error)) from error
     except CacheError as error:
         raise click.ClickException(AWAY.format("done")) from error
-    if any(part in name for part in IN_PROCESS):
+    if not is_shared:
         raise CannotRunError(
             f"This app keeps values in the memory of each process ({name}), which no command can see. "
             "Set BACKEND_REDIS_URL for a store that all share, or restart the servers to forget them."
         )
     return engine
+
+
+def _results() -> dict[str, dict[str, int]]:
+    """What calls have come to, by name, as the metric says it; nothing where there is none."""
+    state = state_of(current_app)
+    metrics = None if state is None or state.observability is None else state.observability.metrics
+    if metrics is None:
+        return {}
+    from prometheus_client.parser import text_string_to_metric_families  # here: it is optional
+
+    found: dict[str, dict[str, int]] = {}
+    for family in text_string_to_metric_families(metrics.exposition("")[0].decode()):
+        for sample in family.samples:
+            if sample.name == REQUESTS and sample.value:
+                found.setdefault(sample.labels["name"], {})[sample.labels["result"]] = int(sample.value)
+    return dict(sorted(found.items()))
 
 
 def _sentence(said: Mapping[str, Any]) -> str:

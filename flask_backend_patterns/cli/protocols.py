@@ -100,6 +100,16 @@ class Ban(Protocol):
         """In a few words."""
 
 
+class Clearing(Protocol):
+    """Shows and lifts limits, in all processes."""
+
+    def clear(self, caller: str, *, name: str | None = None) -> int:
+        """How many counts there were; `ValueError` for what is no caller, `CacheError` when it cannot be done."""
+
+    def show(self, caller: str, *, name: str | None = None) -> Sequence[tuple[str, Any, Any]]:
+        """What limits are called, their rates and where they stand; raises as `clear` does."""
+
+
 class Bans(Protocol):
     """The bans of an app, in all its processes. Everything raises `CacheError` when they cannot be asked."""
 

@@ -8,6 +8,7 @@ from flask.cli import AppGroup
 
 from .bans import bans_group
 from .cache import cache_group
+from .limits import limits_group
 from .openapi import openapi_group
 from .routes import routes_command
 
@@ -29,6 +30,7 @@ def backend_group(*, export_document: ExportDocument, route_audit: RouteAudit | 
     group.add_command(openapi_group(export_document))
     group.add_command(bans_group())
     group.add_command(cache_group())
+    group.add_command(limits_group())
     if route_audit is not None:
         group.add_command(routes_command(route_audit))
     return group

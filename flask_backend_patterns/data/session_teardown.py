@@ -8,9 +8,10 @@ is to be done at the end of a request is not done.
 from __future__ import annotations
 
 import contextlib
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import g, request
+from flask import request
 
 from .._contribution import REQUEST_ID_KEY
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
 
     from .._contribution import EventLog
-    from .._wrapped import WrappedExtensions
 
-REQUEST_ID_NAME = "_flask_backend_patterns_request_id"  # on `g`, which outlives the request by a moment
+# Of the request whose app context is about to end: that ends after the request itself.
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
-def install(app: Flask, wrapped: WrappedExtensions, log: EventLog) -> None:
+def install(app: Flask, log: EventLog) -> None:
     """Have the app contain what Flask-SQLAlchemy's teardown raises; it may be set up after us.
 
     Only errors of SQLAlchemy and of its drivers, and only out of that teardown: they are logged, once, as
@@ -37,52 +38,49 @@ def install(app: Flask, wrapped: WrappedExtensions, log: EventLog) -> None:
     seen: list[int] = [0]  # how many teardown functions have been looked at
 
     def do_teardown_request(*args: Any, **options: Any) -> None:
-        if "sqlalchemy" in app.extensions:
-            setattr(g, REQUEST_ID_NAME, request.environ.get(REQUEST_ID_KEY))
+        _request_id.set(request.environ.get(REQUEST_ID_KEY))
         flask_teardown_request(*args, **options)
 
     def do_teardown_appcontext(*args: Any, **options: Any) -> None:
         if len(app.teardown_appcontext_funcs) != seen[0]:
-            _contain(app, wrapped, log)
+            _contain(app, log)
             seen[0] = len(app.teardown_appcontext_funcs)
         flask_teardown_appcontext(*args, **options)
+        _request_id.set(None)
 
     # As instance attributes, as `errors` does it.
     vars(app).update(do_teardown_request=do_teardown_request, do_teardown_appcontext=do_teardown_appcontext)
 
 
-class ContainedTeardown:
-    """Flask-SQLAlchemy's own teardown, which raises nothing that the database can cause."""
+def contained(
+    teardown: Callable[[BaseException | None], Any], db: SQLAlchemy, log: EventLog
+) -> Callable[[BaseException | None], None]:
+    """Flask-SQLAlchemy's own teardown, raising nothing that the database can cause."""
 
-    def __init__(
-        self, teardown: Callable[[BaseException | None], Any], db: SQLAlchemy, log: EventLog
-    ) -> None:
-        self._teardown = teardown
-        self._db = db
-        self._log = log
-
-    def __call__(self, exc: BaseException | None) -> None:
-        """See `teardown_appcontext`."""
+    def contained_teardown(exc: BaseException | None) -> None:
         try:
-            self._teardown(exc)
+            teardown(exc)
         except Exception as error:
-            if not isinstance(error, _database_errors(self._db)):
+            if not isinstance(error, _database_errors(db)):
                 raise
-            _give_up_session(self._db)
-            request_id = g.get(REQUEST_ID_NAME)
-            fields = {} if request_id is None else {"request_id": request_id}
-            self._log.error("session_teardown_failed", exc_info=error, **fields)
+            _give_up_session(db)
+            request_id = _request_id.get()
+            fields: dict[str, Any] = {} if request_id is None else {"request_id": request_id}
+            log.error("session_teardown_failed", exc_info=error, **fields)  # noqa: TRY400 - not a standard logger
+
+    return contained_teardown
 
 
-def _contain(app: Flask, wrapped: WrappedExtensions, log: EventLog) -> None:
-    db = wrapped.find(app, "db")
-    if db is None:
+def _contain(app: Flask, log: EventLog) -> None:
+    if "sqlalchemy" not in app.extensions:
         return
+    from flask_sqlalchemy import SQLAlchemy
+
     functions = app.teardown_appcontext_funcs
     for index, function in enumerate(functions):
-        is_its_own = getattr(function, "__self__", None) is db
-        if is_its_own:
-            functions[index] = ContainedTeardown(function, db, log)
+        db = getattr(function, "__self__", None)
+        if isinstance(db, SQLAlchemy):
+            functions[index] = contained(function, db, log)
 
 
 def _give_up_session(db: SQLAlchemy) -> None:

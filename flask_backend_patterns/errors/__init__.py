@@ -1,7 +1,7 @@
 """One error contract for every source of failure."""
 
 from .details import MAX_DETAILS, flatten, place_of
-from .rendering import ErrorContext, Renderer, title_of
+from .rendering import ErrorContext, Renderer, is_content_with_json, title_of
 from .translation import translate
 from .tree import (
     AppError,
@@ -61,6 +61,7 @@ __all__ = [
     "UnsupportedMediaTypeError",
     "ValidationError",
     "flatten",
+    "is_content_with_json",
     "place_of",
     "title_of",
     "translate",

@@ -15,6 +15,7 @@ from flask import Response, got_request_exception, request
 from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
 
 from .._contribution import REQUEST_ID_KEY
+from .rare_lines import RareLines
 from .rendering import (
     JSON_TYPE,
     PROBLEM_TYPE,
@@ -22,13 +23,14 @@ from .rendering import (
     Renderer,
     add_headers,
     envelope,
+    is_content_with_json,
     prefers_html,
     prefers_problem,
     problem,
     to_response,
 )
 from .translation import translate
-from .tree import AppError, CacheError, InternalError, ValidationError
+from .tree import AppError, CacheError, InternalError, UnavailableError, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +70,7 @@ class ErrorHandling:
         self._routes = routes
         self._log = log
         self._style_of = style_of
+        self._outages = RareLines()
 
     def handle_user_exception(self, error: Exception, to_flask: Callable[[Exception], Any]) -> Any:
         """An exception out of a view or a hook; `to_flask` is the app's own way with it. Raises what nobody foresaw."""
@@ -82,6 +85,7 @@ class ErrorHandling:
         if (
             isinstance(error, AppError)
             and not self._routes.covers(request)
+            and not is_content_with_json(request.environ.get("HTTP_ACCEPT"))
             and prefers_html(request.accept_mimetypes)
         ):
             return self._as_page(error, to_flask)
@@ -124,7 +128,10 @@ class ErrorHandling:
                 return to_response(error, renderer(error, context), JSON_TYPE)
             except Exception as fault:  # noqa: BLE001 - the user's function; the client still gets an answer
                 self._log.error("error_renderer_failed", exc_info=fault)
-        if self._settings.format == "problem" or prefers_problem(request.accept_mimetypes):
+        if self._settings.format == "problem" or (
+            not is_content_with_json(request.environ.get("HTTP_ACCEPT"))
+            and prefers_problem(request.accept_mimetypes)
+        ):
             return to_response(error, problem(error, context), PROBLEM_TYPE)
         return to_response(error, envelope(error, context), JSON_TYPE)
 
@@ -182,12 +189,26 @@ class ErrorHandling:
         reason = getattr(error, "reason", None)
         if isinstance(reason, str):  # why credentials were refused, which the client is not told
             fields["reason"] = reason
+        if _is_of_outage(error):  # which is in the log already (R9)
+            held_back = self._outages.next_line()
+            if held_back is None:
+                return
+            fields["held_back"] = held_back
         if isinstance(error, CacheError) and cause is None:
-            self._log.info("error", **fields)  # refused since Redis is away, which is in the log already (R9)
+            self._log.info("error", **fields)
         elif error.status >= MIN_SERVER_ERROR_STATUS:
             self._log.error("error", exc_info=cause or error, **fields)
         else:
             self._log.info("error", **fields)
+
+
+def _is_of_outage(error: BaseException | None) -> bool:
+    """Whether it is answered by 503 since Redis is away, be it for another error of ours."""
+    while isinstance(error, UnavailableError):
+        if isinstance(error, CacheError) and error.is_outage:
+            return True
+        error = error.__cause__
+    return False
 
 
 def install_handling(app: Flask, handling: ErrorHandling) -> None:

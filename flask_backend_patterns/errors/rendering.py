@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
+UNLIKE_JSON = ("problem", "html", "text/*", ";")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,14 @@ def add_headers(response: Response, error: AppError) -> None:
     for name, value in error.headers.items():
         if name not in response.headers:
             response.headers[name] = " ".join(str(value).splitlines())
+
+
+def is_content_with_json(header: str | None) -> bool:
+    """Whether an `Accept` says so plainly that it need not be parsed: nothing else is named, nothing weighed."""
+    if header is None:
+        return True
+    wish = header.lower()
+    return not any(word in wish for word in UNLIKE_JSON)
 
 
 def prefers_problem(accept: MIMEAccept) -> bool:

@@ -261,6 +261,13 @@ class RateLimitError(_RetryableError):
     code = "RATE_LIMIT_EXCEEDED"
     default_message = "Too many requests."
 
+    def __str__(self) -> str:
+        """For logs and failed jobs: which limit, and when to come back."""
+        told = " ".join([self.message, *(str(detail["message"]) for detail in self.details)])
+        if "Retry-After" not in self.headers:
+            return told
+        return f"{told} There is room in {math.ceil(self.retry_after)} s."
+
 
 class InternalError(AppError):
     """A fault of ours that nobody foresaw."""
@@ -296,7 +303,13 @@ class DatabaseError(UnavailableError):
 
 
 class CacheError(UnavailableError):
-    """Redis cannot be reached, on a route that cannot do without it."""
+    """Redis cannot be reached, on a route that cannot do without it.
+
+    `is_outage` is False when Redis has answered with an error: then each of them has its `error` event, while those of
+    an outage have one in ten seconds, with the number of those held back.
+    """
+
+    is_outage: bool = True
 
 
 class NetworkError(UnavailableError):

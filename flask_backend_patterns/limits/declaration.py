@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from .._view_arguments import FromPath
 from ..declarations import Declaration, Documentation, Phase
 from .rates import Rate
 
+# Where a limit stands; what is narrower may take out of what is wider.
+FUNCTION, CLASS, BLUEPRINT = range(3)
 UNITS: Final = {1: "second", 60: "minute", 3_600: "hour", 86_400: "day", 604_800: "week"}
 Rates = tuple[Rate, ...]
 
@@ -38,7 +41,7 @@ class RateLimit(Declaration):
 
     `key` is a word of the settings or a function; `tiers` are rates by role, None for no limit. `cost` and `when` may be functions of
     path arguments. `methods` (in capitals) are those it is for, None all but OPTIONS. `origin` is where it was declared,
-    which names the counts of a function that is no route.
+    which names the counts of a function that is no route, `width` on what.
     """
 
     phase: ClassVar[Phase] = Phase.IDENTITY_LIMIT
@@ -48,13 +51,20 @@ class RateLimit(Declaration):
     rates: Rates
     key: str | Callable[..., Any]
     name: str | None = None
-    cost: int | Callable[[], Any] = 1
-    when: Callable[[], Any] | None = None
+    cost: int | FromPath = 1
+    when: FromPath | None = None
     tiers: tuple[tuple[str, Rates | None], ...] = ()
     strategy: str | None = None
     methods: frozenset[str] | None = None
     origin: str | None = None
+    width: int = FUNCTION
     is_default: bool = False
+
+    @property
+    def takes_arguments(self) -> bool:
+        """Whether one of its functions has parameters."""
+        functions = (self.cost, self.when, FromPath(self.key) if callable(self.key) else None)
+        return any(isinstance(function, FromPath) and function.takes_any for function in functions)
 
     @property
     def key_name(self) -> str:
@@ -94,12 +104,13 @@ class AddressRateLimit(RateLimit):
 
 @dataclass(frozen=True, kw_only=True)
 class Unlimited(Declaration):
-    """The default limits are not for this view."""
+    """The default limits are not for this view, nor those of what is wider: of a view's blueprint and class."""
 
     phase: ClassVar[Phase] = Phase.ADDRESS_LIMIT
     required: ClassVar[bool] = False
 
     methods: frozenset[str] | None = None
+    width: int = FUNCTION
 
     def counts(self, method: str) -> bool:
         """Whether it is for `method` (in capitals)."""
@@ -110,10 +121,25 @@ class Unlimited(Declaration):
         return {"limit": "none"} if self.counts(method) else {}
 
 
+def lifted(declared: Iterable[Declaration], method: str) -> frozenset[int]:
+    """The ids of the limits among `declared` that `Unlimited` takes a view out of, for `method` (in capitals)."""
+    items = tuple(declared)
+    widths = [item.width for item in items if isinstance(item, Unlimited) and item.counts(method)]
+    if not widths:
+        return frozenset()
+    return frozenset(id(item) for item in items if isinstance(item, RateLimit) and item.width > min(widths))
+
+
 def shown_rate(rate: Rate) -> str:
     """`100/minute`, `5/90 s`."""
     unit = UNITS.get(rate.window_seconds)
     return f"{rate.amount}/{unit}" if unit else f"{rate.amount}/{rate.window_seconds} s"
+
+
+def spoken_rate(rate: Rate) -> str:
+    """`100 requests per minute`, `5 requests per 90 seconds`: for who has never seen the code."""
+    unit = UNITS.get(rate.window_seconds, f"{rate.window_seconds:,} seconds")
+    return f"{rate.amount:,} {'request' if rate.amount == 1 else 'requests'} per {unit}"
 
 
 def _shown(rates: Rates | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
+from http import HTTPMethod
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 from flask import current_app, has_app_context
@@ -16,7 +17,7 @@ from .._state import state_of
 from .._view_arguments import FromPath
 from ..guard import declare
 from .calling_code import calling_function
-from .declaration import AddressRateLimit, RateLimit, Rates, Unlimited
+from .declaration import BLUEPRINT, CLASS, FUNCTION, AddressRateLimit, RateLimit, Rates, Unlimited
 from .rates import parse_rates
 from .route_limits import checked_cost
 from .settings import ADDRESS, HEADER_PREFIX, KEY_WORDS, STRATEGIES, is_key_word
@@ -26,12 +27,10 @@ if TYPE_CHECKING:
 
     from flask import Blueprint
 
-    from ..declarations import Declaration
-
 Target = TypeVar("Target", bound="Callable[..., Any] | Blueprint")
 
 NAME: Final = re.compile(r"[ -~]{1,64}")
-METHOD: Final = re.compile(r"[A-Z]+")
+METHODS: Final = frozenset(HTTPMethod)
 
 
 class Limiting:
@@ -51,11 +50,12 @@ class Limiting:
     def __call__(self, target: Target) -> Target:
         """Declare it on a view, a view class, a blueprint, or a function that is called while a request is served."""
         if isinstance(target, AnyBlueprint):
-            declare_on_blueprint(cast("Blueprint", target), self._declared, check=_nothing_to_check)
+            declared = replace(self._declared, width=BLUEPRINT)
+            declare_on_blueprint(cast("Blueprint", target), declared, check=_nothing_to_check)
             return cast("Target", target)
         if not callable(target):
             raise SetupError(f"@rate_limit goes on views, functions and blueprints, not on {target!r}.")
-        declared: Declaration = self._declared
+        declared = replace(self._declared, width=CLASS if isinstance(target, type) else FUNCTION)
         if isinstance(declared, RateLimit):
             declared = replace(declared, origin=_place_of(target))
         decorate: Callable[[Any], Any] = declare(declared)
@@ -63,8 +63,27 @@ class Limiting:
 
     def __enter__(self) -> Self:
         """Count the block; raises `RateLimitError` when it has been entered too often."""
+        self._count(calling_function())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is given back: a block that fails has been entered too."""
+
+    async def __aenter__(self) -> Self:
+        """The same in async code. To ask Redis blocks the event loop for a moment, as a round trip does."""
+        self._count(calling_function())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """See `__exit__`."""
+
+    def _count(self, caller: str) -> None:
         if not isinstance(self._declared, RateLimit):
-            return self
+            return
         state = state_of(current_app) if has_app_context() else None
         if state is None:
             raise SetupError(
@@ -72,17 +91,11 @@ class Limiting:
                 "in a job or a script put it under `with app.app_context():`."
             )
         if state.limits is not None:
-            place = self._declared.name or calling_function()
+            place = self._declared.name or caller
             declared = self._blocks.get(place)
             if declared is None:
                 declared = self._blocks[place] = replace(self._declared, origin=place)
             state.limits.enforcement.decide_block(declared)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is given back: a block that fails has been entered too."""
 
 
 def rate_limit(  # noqa: PLR0913 - each an option of its own, keyword only
@@ -106,10 +119,13 @@ def rate_limit(  # noqa: PLR0913 - each an option of its own, keyword only
     `fixed-window`, `sliding-window-counter` or `gcra`. `methods` are those it is for: all but OPTIONS by default.
 
     On a view, a method, a `View` class, a blueprint; on a function it counts the calls of it. `with rate_limit(...):`
-    counts a block, and raises `RateLimitError`. `rate_limit(None)` takes a view out of `BACKEND_LIMITS_DEFAULT`.
+    counts a block, and raises `RateLimitError`. `rate_limit(None)` takes a view out of the
+    limits of its class, its blueprint and `BACKEND_LIMITS_DEFAULT`, a blueprint out of the latter.
     """
     chosen = _methods(methods)
     if rates is None:
+        if (key, name, cost, when, tiers, strategy) != ("actor", None, 1, None, None, None):
+            raise SetupError("@rate_limit(None) limits nothing: it takes methods= and nothing else.")
         return Limiting(Unlimited(methods=chosen))
     given = _problems(key=key, name=name, cost=cost, when=when, strategy=strategy)
     if given:
@@ -117,14 +133,20 @@ def rate_limit(  # noqa: PLR0913 - each an option of its own, keyword only
     # Who calls has to be known for a tier, whatever is counted.
     is_early = not tiers and isinstance(key, str) and (key == ADDRESS or key.startswith(HEADER_PREFIX))
     kind = AddressRateLimit if is_early else RateLimit
+    base, by_role = _rates(rates), read_tiers(tiers)
+    smallest = min(rate.amount for given in (base, *dict(by_role).values()) for rate in given or ())
+    if isinstance(cost, int) and cost > smallest:
+        raise SetupError(
+            f"@rate_limit({rates!r}): cost={cost} is more than {smallest}, so it never fits; raise the rate."
+        )
     return Limiting(
         kind(
-            rates=_rates(rates),
+            rates=base,
             key=key,
             name=name,
             cost=FromPath(cost) if callable(cost) else checked_cost(cost),
             when=FromPath(when) if when is not None else None,
-            tiers=read_tiers(tiers),
+            tiers=by_role,
             strategy=strategy,
             methods=chosen,
         )
@@ -169,8 +191,10 @@ def _methods(methods: Any) -> frozenset[str] | None:
     if methods is None:
         return None
     chosen = [methods] if isinstance(methods, str) else list(methods)
-    if not chosen or not all(isinstance(item, str) and METHOD.fullmatch(item.upper()) for item in chosen):
-        raise SetupError(f'@rate_limit(methods={methods!r}): write methods, as in ["GET", "POST"].')
+    if not chosen or not all(isinstance(item, str) and item.upper() in METHODS for item in chosen):
+        raise SetupError(
+            f'@rate_limit(methods={methods!r}): write methods, as in ["GET", "POST"]; there are {", ".join(sorted(METHODS))}.'
+        )
     return frozenset(item.upper() for item in chosen)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._api_routes import ApiRoutes
-from .declaration import RateLimit, Unlimited
+from .declaration import RateLimit, Unlimited, lifted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +31,11 @@ class DefaultLimits:
         if any(isinstance(item, (RateLimit, Unlimited)) and item.counts(method) for item in said):
             return ()
         return () if self.serves_files(endpoint) else (declared,)
+
+    def in_force(self, said: tuple[Declaration, ...], method: str) -> tuple[Declaration, ...]:
+        """`said` without the limits that `rate_limit(None)` takes the view out of."""
+        gone = lifted(said, method)
+        return tuple(item for item in said if id(item) not in gone) if gone else said
 
     def serves_files(self, endpoint: str) -> bool:
         """Whether it is the static files of a blueprint: they are never limited."""

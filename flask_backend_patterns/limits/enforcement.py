@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from flask import has_request_context, request
+
 from .._after_fork import reset_in_children
+from .._called_with import CALLED_WITH
 from ..errors import RateLimitError
 from .declaration import AddressRateLimit, RateLimit, shown_rate
 from .front import REFUSED_KEY, Refused
@@ -16,7 +20,7 @@ from .request_limits import Outcome, RequestLimits, current_request, keep, limit
 from .route_limits import Policy, RouteLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from flask import Flask, Request
 
@@ -31,10 +35,15 @@ if TYPE_CHECKING:
 NO_ROUTE: Final = RouteLimits()
 MAX_TOLD: Final = 10_000
 MAX_ALONE: Final = 1_000
+MAX_LINES: Final = 20
+MINUTE: Final = 60.0
 
 
 class Enforcement:
-    """For one app; shared by threads. `is_away` says whether Redis is, so that counts are this process's alone."""
+    """For one app; shared by threads. `is_away` says whether Redis is, so that counts are this process's alone.
+
+    `is_shared` says that there is a Redis at all.
+    """
 
     def __init__(  # noqa: PLR0913 - its parts, keyword only
         self,
@@ -45,6 +54,7 @@ class Enforcement:
         windows: Windows,
         refusals: Refusals,
         is_away: Callable[[], bool],
+        is_shared: bool,
         log: EventLog,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,6 +65,8 @@ class Enforcement:
         self._refusals = refusals
         self._is_away = is_away
         self._clock = clock
+        self._log = log
+        self._has_to_tell = not is_shared
         self._told = _Told(log, clock)
         self._routes: dict[tuple[str, str], RouteLimits] = {}
         # Those of functions and blocks. Emptied when it is full: a block may make a new declaration each time.
@@ -71,7 +83,7 @@ class Enforcement:
         """
         current = self._current()
         if id(declared) not in current.route.own:
-            self._decide_alone(current, declared)
+            self._decide_alone(current, declared, _arguments_of(declared))
             return
         if current.decided:
             return
@@ -93,7 +105,7 @@ class Enforcement:
         """Decide all limits of the route, unless that is done."""
         current = self._current()
         if id(declared) not in current.route.own:
-            self._decide_alone(current, declared)
+            self._decide_alone(current, declared, _arguments_of(declared))
         elif not current.decided:
             self.decide_route(current)
 
@@ -118,6 +130,9 @@ class Enforcement:
         if due is None:
             due = _charges(current, route.before)
         for policy in route.after:
+            # Who fails to authenticate does not come to the limits by identity: the 401 follows
+            if policy.is_by_identity and route.is_for_known and current.caller() is None:
+                continue
             policy.add_charges(current, due)
         current.decided, current.pending = True, None
         self._decide(current, due)
@@ -142,7 +157,9 @@ class Enforcement:
             known = self._routes[endpoint, method] = self._reader.route(endpoint, method, view)
         return known
 
-    def _decide_alone(self, current: RequestLimits, declared: RateLimit) -> None:
+    def _decide_alone(
+        self, current: RequestLimits, declared: RateLimit, arguments: Mapping[str, Any] | None = None
+    ) -> None:
         if current.environ is not None and not declared.counts(current.environ["REQUEST_METHOD"]):
             return
         policy = self._alone.get(declared)
@@ -151,7 +168,14 @@ class Enforcement:
                 self._alone = {}
             policy = self._alone[declared] = self._reader.alone(declared)
         current.is_plain = False  # whether it is come to is for the code around it to say
-        self._decide(current, _charges(current, (policy,)))
+        before = current.arguments
+        if arguments is not None:
+            current.arguments = arguments
+        try:
+            due = _charges(current, (policy,))
+        finally:
+            current.arguments = before
+        self._decide(current, due)
 
     def _look(self, current: RequestLimits) -> None:
         if current.pending is None:
@@ -175,10 +199,22 @@ class Enforcement:
     def _decide(self, current: RequestLimits, due: list[tuple[Limit, Charge]]) -> None:
         if not due:
             return
+        if self._has_to_tell:
+            self._tell_of_processes()
         self._refuse_known(current, due)
         standings = self._windows.charge([charge for _, charge in due])
         if self._note(current, due, standings):
             raise _refusal(current)
+
+    def _tell_of_processes(self) -> None:
+        """At the first request that is counted, unless somebody is only trying the app out."""
+        self._has_to_tell = False
+        if not (self._app.debug or self._app.testing):
+            self._log.warning(
+                "limits_per_process",
+                hint="Each process counts for itself, so callers get each limit once for every process. "
+                "Set BACKEND_REDIS_URL to count them together.",
+            )
 
     def _refuse_known(self, current: RequestLimits, due: Sequence[tuple[Limit, Charge]]) -> None:
         """Refuse at once what nothing can have made room for since it was refused."""
@@ -200,17 +236,24 @@ class Enforcement:
     ) -> bool:
         """Keep what was decided for the headers, the metric and the next requests; whether it was a refusal."""
         refused = []
-        seconds = 0.0
+        seconds, is_stopgap, never_fits = 0.0, False, False
         for (limit, charge), standing in zip(due, standings, strict=True):
             current.outcomes.append(Outcome(limit, standing))
             if not standing.is_allowed:
                 refused.append((limit, charge))
                 seconds = max(seconds, standing.retry_seconds)
-                self._refusals.note(charge.key, charge.cost, standing.retry_seconds)
+                is_stopgap = is_stopgap or standing.is_stopgap
+                is_too_much = charge.cost > charge.amount
+                never_fits = never_fits or is_too_much
+                if not standing.is_stopgap and not is_too_much:
+                    self._refusals.note(charge.key, charge.cost, standing.retry_seconds)
                 limit.decisions.refused()
                 self._told.tell(limit, charge)
         if refused:
+            current.is_plain = current.is_plain and not is_stopgap
             self._note_refusal(current, refused, seconds)
+            if never_fits:
+                current.refused_for = None
             return True
         is_away = self._is_away()
         for limit, _ in due:
@@ -227,16 +270,22 @@ class Enforcement:
                 keys=tuple([charge.key for _, charge in refused]),
                 until=self._clock() + seconds,
                 count=refused[0][0].decisions.refused,
+                is_by_address=all(outcome.limit.is_by_address for outcome in current.outcomes),
             )
 
 
 class _Told:
-    """Logs one `rate_limited` for a caller and window; what is told is forgotten when there is too much of it."""
+    """Logs one `rate_limited` for a caller and window, and at most `MAX_LINES` for a limit in a minute.
+
+    What is told is forgotten when there is too much of it. Those held back are counted in the next line.
+    """
 
     def __init__(self, log: EventLog, clock: Callable[[], float]) -> None:
         self._log = log
         self._clock = clock
         self._until: dict[str, float] = {}
+        # A limit's name -> when its minute is over, how many lines it had in it, and how many were held back.
+        self._lines: dict[str, tuple[float, int, int]] = {}
         self._lock = threading.Lock()
         reset_in_children(self)
 
@@ -253,12 +302,45 @@ class _Told:
             if len(self._until) >= MAX_TOLD:
                 self._until.clear()
             self._until[charge.key] = now + limit.rate.window_seconds
+            held_back = self._next_line(limit.name, now)
+        if held_back is None:
+            return
+        fits = charge.cost <= charge.amount
+        more: dict[str, Any] = {"callers_not_shown": held_back} if held_back else {}
+        if not fits:
+            more |= {"cost": charge.cost, "hint": "A request of this cost is never let through."}
         self._log.warning(
             "rate_limited",
             policy=limit.name,
             limit=shown_rate(limit.rate),
             caller=charge.key.removeprefix(limit.prefix),
+            **more,
         )
+
+    def _next_line(self, name: str, now: float) -> int | None:
+        """How many were held back before this one; None where this one is too."""
+        ends, count, held_back = self._lines.get(name, (0.0, 0, 0))
+        if now >= ends:
+            ends, count = now + MINUTE, 0
+        if count >= MAX_LINES:
+            self._lines[name] = (ends, count, held_back + 1)
+            return None
+        self._lines[name] = (ends, count + 1, 0)
+        return held_back
+
+
+def _arguments_of(declared: RateLimit) -> Mapping[str, Any] | None:
+    """What the function that `declared` is on was called with, by name, beside the path's arguments; None if nobody asks."""
+    if not declared.takes_arguments:
+        return None
+    function, args, kwargs = CALLED_WITH.get()
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:  # the call itself will say what is wrong with it
+        return None
+    bound.apply_defaults()
+    in_path = request.view_args if has_request_context() else None
+    return {**(in_path or {}), **bound.arguments}
 
 
 def _charges(current: RequestLimits, policies: Sequence[Policy]) -> list[tuple[Limit, Charge]]:
@@ -269,11 +351,11 @@ def _charges(current: RequestLimits, policies: Sequence[Policy]) -> list[tuple[L
 
 
 def _refusal(current: RequestLimits) -> RateLimitError:
-    refused = [
-        outcome.limit for outcome in current.outcomes if outcome.standing and not outcome.standing.is_allowed
-    ]
     said = [
-        {"policy": limit.name, "message": f'The limit "{limit.name}" is {shown_rate(limit.rate)}.'}
-        for limit in refused
+        limit.said for limit, standing in current.outcomes if standing is not None and not standing.is_allowed
     ]
-    return RateLimitError(details=said, retry_after=current.refused_for or 1.0)
+    if current.refused_for is not None:
+        return RateLimitError(details=said, retry_after=current.refused_for)
+    error = RateLimitError("This request weighs more than is let through at all.", details=said)
+    del error.headers["Retry-After"]  # it would be refused again
+    return error

@@ -25,6 +25,7 @@ FORWARDED: Final = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 PROXY_FIX: Final = (
     "werkzeug.proxy_fix.orig"  # somebody has looked at these headers: the address is the client's
 )
+WITHOUT_PREFIX: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})  # PEP 3333
 EVERYBODY: Final = "everybody"  # outside of requests there is no caller to tell from others
 
 # The text for a request's caller; None for who is not limited.
@@ -91,7 +92,7 @@ class CallerKeys:
         return self.actor(current)
 
     def _by_header(self, name: str) -> CallerKey:
-        variable = "HTTP_" + name.upper().replace("-", "_")
+        variable = variable_of(name)
 
         def by_header(current: RequestLimits) -> str | None:
             value = (current.environ or {}).get(variable)
@@ -116,6 +117,12 @@ class CallerKeys:
         )
 
 
+def variable_of(header: str) -> str:
+    """Where the WSGI environment has `header`."""
+    name = header.upper().replace("-", "_")
+    return name if name in WITHOUT_PREFIX else "HTTP_" + name
+
+
 def bounded(text: str) -> str:
     """`text` where it is short and printable, else a hash of it."""
     if PLAIN.fullmatch(text):
@@ -124,10 +131,10 @@ def bounded(text: str) -> str:
 
 
 def _by_function(function: Callable[..., Any]) -> CallerKey:
-    in_request = FromPath(function)
+    by_arguments = FromPath(function)
 
     def by_function(current: RequestLimits) -> str | None:
-        value = in_request() if current.environ is not None else function()
+        value = current.value_of(by_arguments)
         if isinstance(value, (int, UUID)) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str):

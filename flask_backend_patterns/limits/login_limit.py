@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-from flask import request
+from flask import current_app, request
 from werkzeug.exceptions import HTTPException
 
 from .._config import SetupError
@@ -16,9 +17,12 @@ from ..declarations import Declaration, Documentation, Phase
 from ..errors import AppError, UnauthorizedError
 from ..guard import declare
 from .failures.counting import read_rates
+from .failures.windows.protocols import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from flask import Response
 
     from ..guard import Enforcer
     from .failures import Attempt, Failures
@@ -31,14 +35,15 @@ LOGIN: Final = "login"  # the kind that the kit's own login routes are counted a
 WRONG: Final = frozenset({401, 403})
 KIND: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_ACCOUNT: Final = 1_000  # characters; nobody's login is longer
+NOT_FOUND: Final = "\0"  # the account of all whose account is not where it should be
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoginLimit(Declaration):
     """The view checks credentials, and wrong ones are counted by address and by account.
 
-    `account` gives what was typed to log in, None where nothing was. `counts` is for people. Rates that are None are those
-    of the settings. Each `kind` is counted apart.
+    `account` gives what was typed to log in, None where nothing was. Rates that are None are those of the settings. Each
+    `kind` is counted apart. `failed` says whether a response is a failure, where the status does not.
     """
 
     phase: ClassVar[Phase] = Phase.ADDRESS_LIMIT
@@ -49,6 +54,7 @@ class LoginLimit(Declaration):
     per_address: Rates | None = None
     per_account: Rates | None = None
     kind: str = LOGIN
+    failed: Callable[[Response], bool] | None = None
 
     def documentation(self, method: str) -> Documentation:
         """`Retry-After` on 429."""
@@ -70,19 +76,24 @@ def login_limit(
     per_address: str | None = None,
     per_account: str | None = None,
     kind: str = LOGIN,
+    failed: Callable[[Response], bool] | None = None,
 ) -> Callable[[Target], Target]:
     """Answer 429 to who has sent wrong credentials too often; a right login is never counted.
 
-    `account` is the field of the JSON body or form that holds what people log in by (`"email"`; a dotted path goes deeper), a
+    `account` is the field of the JSON body, the form or the query that holds what people log in by (`"email"`; a dotted path
+    goes deeper; all requests without it count as one account), a
     function that gives it (it may take path arguments), or None for views that know no account (a code, a token). An answer
     401 or 403 is a failure, whether returned or raised; 2xx is a success, which forgets the failures of this address on
     the account and lets it pass the account's limit from then on; anything else counts for nothing.
+
+    `failed` is for views that show the form again with 200: it is given the response, and says whether it is a failure;
+    what is none is a success then, if its status is below 400, so a redirect too.
 
     `per_address` and `per_account` are rates (`"30/15 minutes"`); by default those of `BACKEND_AUTH_FAILURES_*`, as are
     the growing waits between failures. Views of one `kind` are counted together, with the kit's own login by default.
     Raises `SetupError` for rates that cannot be read.
     """
-    if problem := _problem(account, kind):
+    if problem := _problem(account, kind, failed):
         raise SetupError(f"@login_limit({problem}")
     find: Callable[[], Any] | None = None
     if account is not None:
@@ -93,6 +104,7 @@ def login_limit(
             per_address=_rates("per_address", per_address),
             per_account=_rates("per_account", per_account),
             kind=kind,
+            failed=failed,
         )
     )
 
@@ -113,7 +125,13 @@ def login_limit_enforcer(failures: Failures) -> Enforcer:
             except Exception as error:
                 _settle(attempt, _status_of_error(error))
                 raise
-            _settle(attempt, _status_of(response))
+            if declared.failed is not None:
+                response = current_app.make_response(response)
+                _settle_as_told(attempt, response, declared.failed)
+            else:
+                _settle(attempt, _status_of(response))
+            if account == NOT_FOUND and attempt.verdict is Verdict.SUCCEEDED:
+                attempt.verdict = Verdict.NONE  # that one of them was right says nothing of the others
             return response
 
     return limit_failures
@@ -126,9 +144,14 @@ class _Field:
     path: str
 
     def __call__(self) -> Any:
-        value: Any = request.get_json(silent=True) if request.is_json else None
-        if value is None:
-            return request.form.get(self.path)
+        """What is found wherever a view may look; to write it where it is not looked for is no way round the limit."""
+        found = _text(self._in_json())
+        if found is None:
+            found = _text(request.form.get(self.path)) or _text(request.args.get(self.path))
+        return NOT_FOUND if found is None else found
+
+    def _in_json(self) -> Any:
+        value = _json_body()
         for name in self.path.split("."):
             if not isinstance(value, dict):
                 return None
@@ -136,11 +159,21 @@ class _Field:
         return value
 
 
-def _problem(account: Any, kind: Any) -> str:
+def _json_body() -> Any:
+    """The body as JSON, whatever its type is said to be, since a view may not look at that; None where it is none."""
+    try:
+        return request.get_json(silent=True) if request.is_json else json.loads(request.get_data(cache=True))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _problem(account: Any, kind: Any, failed: Any) -> str:
     if account is not None and not callable(account) and not (isinstance(account, str) and account):
         return f"account={account!r}): write the name of a field, a function, or None."
     if not isinstance(kind, str) or not KIND.fullmatch(kind):
         return f"kind={kind!r}): write a short name of letters, digits, . _ and -."
+    if failed is not None and not callable(failed):
+        return f"failed={failed!r}): write a function of the response that says whether it is a failure."
     return ""
 
 
@@ -165,6 +198,13 @@ def _settle(attempt: Attempt, status: int | None) -> None:
     if status in WRONG:
         attempt.fail()
     elif status is not None and 200 <= status < 300:  # noqa: PLR2004 - success
+        attempt.succeed()
+
+
+def _settle_as_told(attempt: Attempt, response: Response, failed: Callable[[Response], bool]) -> None:
+    if response.status_code in WRONG or failed(response):
+        attempt.fail()
+    elif response.status_code < 400:  # noqa: PLR2004 - neither the client's fault nor ours
         attempt.succeed()
 
 

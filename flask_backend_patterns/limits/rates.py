@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +13,10 @@ EXPECTED = (
     'expected "100/minute" or several as "10/second; 100 per 5 minutes", '
     f"each 1 to {MAX_AMOUNT:,} in at most {MAX_WINDOW_SECONDS // 86_400} days"
 )
+
+UNITS = {"s": "second", "sec": "second", "min": "minute", "h": "hour", "d": "day"}
+SHORT = re.compile(rf"(?<![a-z])(?:{'|'.join(UNITS)})(?![a-z])", re.IGNORECASE)
+TRAILING = re.compile(r"(?<=\w)\s*[;,|]\s*$")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,13 +40,19 @@ def _parsed(text: str) -> tuple[Rate, ...]:
 
     try:
         # Digits of other alphabets, which `parse_many` takes, would be read as numbers by int().
-        items = parse_many(text) if len(text) <= MAX_TEXT and text.isascii() else []
+        usable = len(text) <= MAX_TEXT and text.isascii()
+        items = parse_many(_spelled_out(text)) if usable else []
         rates = tuple(dict.fromkeys(Rate(item.amount, item.get_expiry()) for item in items))
     except ValueError:
         rates = ()
-    if not rates or not all(_is_sensible(rate) for rate in rates) or _has_zero_multiple(text):
+    if not rates or not all(_is_sensible(rate) for rate in rates) or _has_zero_multiple(_spelled_out(text)):
         raise ValueError(f"{text[:100]!r} is no rate; {EXPECTED}")
     return rates
+
+
+def _spelled_out(text: str) -> str:
+    """`5/min;` as `5/minute`."""
+    return SHORT.sub(lambda found: UNITS[found[0].lower()], TRAILING.sub("", text))
 
 
 def _is_sensible(rate: Rate) -> bool:

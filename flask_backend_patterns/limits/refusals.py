@@ -1,7 +1,8 @@
 """What this process knows to be refused, so that asking again costs nothing.
 
-Nobody but an operator can make room earlier: what a bucket says about a request it refuses (`Standing.retry_seconds`)
-is the soonest moment at which the same request, alone, would fit; others can only make it later.
+What a bucket says about a request it refuses (`Standing.retry_seconds`) is the soonest moment at which the same request,
+alone, would fit; others can only make it later. Only an operator makes room earlier, or a role that a caller is given: so
+nothing is known for longer than `MAX_SECONDS`, then the bucket is asked again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final, TypeAlias
 from .recent_entries import RecentEntries
 
 MAX_ENTRIES: Final = 20_000
+MAX_SECONDS: Final = 5.0
 # How keys of buckets are named to the other processes, beside what else is told there (`InvalidationFeed`).
 FEED_PREFIX: Final = "limits:bucket:"
 
@@ -32,32 +34,34 @@ def buckets_in(keys: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 
 class Refusals:
-    """Buckets that are known to refuse: key -> from which cost on, and until when. Thread-safe, bounded.
+    """Buckets that are known to refuse: key -> from which cost on, until when, and how long that is known.
+
+    Thread-safe, bounded.
 
     A key has to stand for one amount in one window: tiers that share a key would answer for each other. `clock` is in
     seconds, from any beginning.
     """
 
     def __init__(self, *, max_entries: int = MAX_ENTRIES, clock: Clock = time.monotonic) -> None:
-        self._entries: RecentEntries[str, tuple[int, float]] = RecentEntries(max_entries)
+        self._entries: RecentEntries[str, tuple[int, float, float]] = RecentEntries(max_entries)
         self._clock = clock
 
     def note(self, key: str, cost: int, retry_seconds: float) -> None:
         """`cost` was refused; it fits in `retry_seconds` at the earliest."""
         if retry_seconds <= 0:
             return
-        known = self._entries.get(key)
+        known, now = self._entries.get(key), self._clock()
         # What refuses less also refuses more; the other way round nothing is known.
-        if known is None or cost <= known[0] or known[1] <= self._clock():
-            self._entries.put(key, (cost, self._clock() + retry_seconds))
+        if known is None or cost <= known[0] or known[2] <= now:
+            self._entries.put(key, (cost, now + retry_seconds, now + min(retry_seconds, MAX_SECONDS)))
 
     def retry_seconds(self, key: str, cost: int) -> float:
         """In how many seconds to ask again; 0.0 when it is not known to be refused."""
         known = self._entries.get(key)
         if known is None or cost < known[0]:
             return 0.0
-        left = known[1] - self._clock()
-        return max(0.0, left)
+        now = self._clock()
+        return max(0.0, known[1] - now) if now < known[2] else 0.0
 
     def forget(self, *keys: str) -> None:
         """Somebody has made room in these buckets."""

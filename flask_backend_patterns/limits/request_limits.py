@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flask import request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from flask import Request
 
+    from .._view_arguments import FromPath
     from .protocols import Caller, Charge, Standing
     from .route_limits import Limit, RouteLimits
 
@@ -35,6 +36,7 @@ class RequestLimits:
         "_caller",
         "_has_caller",
         "_identify",
+        "arguments",
         "decided",
         "environ",
         "is_plain",
@@ -55,12 +57,18 @@ class RequestLimits:
         self.outcomes: list[Outcome] = []
         self.refused_for: float | None = None
         self.is_plain = True
+        # What functions of the user are called with; None: with the path's arguments.
+        self.arguments: Mapping[str, Any] | None = {} if environ is None else None
         # Charges that wait for authentication, None when there are none; and whether the route's limits are decided.
         self.pending: list[tuple[Limit, Charge]] | None = None
         self.decided = False
         self._identify = identify
         self._caller: Caller | None = None
         self._has_caller = environ is None
+
+    def value_of(self, function: FromPath) -> Any:
+        """What a function of the user gives."""
+        return function() if self.arguments is None else function.given(self.arguments)
 
     def caller(self) -> Caller | None:
         """Who is authenticated; None for anybody else, and where that cannot be told."""

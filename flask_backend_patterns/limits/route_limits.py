@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from .._config import SetupError
 from ..declarations import Phase
 from ..guard import declarations_of
-from .declaration import RateLimit
+from .declaration import RateLimit, lifted, shown_rate, spoken_rate
 from .keys import bounded
 from .protocols import Charge
-from .settings import KEY_WORDS
+from .settings import ACTOR, ADDRESS, API_KEY, KEY_WORDS
 
 if TYPE_CHECKING:
     from .declaration import Rates
@@ -28,11 +29,16 @@ MAX_KNOWN_ROLES: Final = 1_000
 MAX_COST: Final = 1_000_000_000  # more than any limit lets through: it never fits either
 UNIT_OF: Final = {1: "second", 60: "minute", 3_600: "hour", 86_400: "day"}
 DEFAULT: Final = "default"
+UNAUTHORIZED: Final = 401
+MAX_TITLE: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Limit:
-    """One rate of a policy; `prefix` is what all its keys begin with, `quoted` its name as a structured-field string."""
+    """One rate of a policy; `prefix` is what all its keys begin with, `quoted` its name as a structured-field string.
+
+    `is_by_address`: it holds whoever an address authenticates as. `said` is what who is refused is told of it.
+    """
 
     name: str
     quoted: str
@@ -41,12 +47,17 @@ class Limit:
     strategy: str
     policy_text: str
     decisions: Decisions
+    is_by_address: bool
+    said: Mapping[str, str]
 
 
 class Policy:
     """A declaration in one place: on a route, or on a function. Threads share it."""
 
-    __slots__ = ("_base", "_by", "_cost", "_is_plain", "_tiers", "_tiers_of", "_when", "declared")
+    __slots__ = (
+        *("_base", "_by", "_cost", "_is_plain", "_tiers", "_tiers_of", "_when"),
+        *("declared", "is_by_identity"),
+    )
 
     def __init__(
         self,
@@ -57,6 +68,7 @@ class Policy:
         tiers: Mapping[str, tuple[Limit, ...]],
     ) -> None:
         self.declared = declared
+        self.is_by_identity = declared.key in (ACTOR, API_KEY)
         self._by = by
         self._base = base
         self._tiers = tiers
@@ -70,21 +82,15 @@ class Policy:
         """What the request of `current` has to pay, appended to `due`."""
         if not self._is_plain:
             current.is_plain = False
-            if self._when is not None and not self._when():
+            if self._when is not None and not current.value_of(self._when):
                 return
         caller = self._by(current)
         if caller is None:
             return
-        cost = self._cost if isinstance(self._cost, int) else checked_cost(self._cost())
+        cost = self._cost if isinstance(self._cost, int) else checked_cost(current.value_of(self._cost))
         for limit in self._limits_for(current) if self._tiers else self._base:
             rate = limit.rate
-            charge = Charge(
-                key=limit.prefix + caller,
-                amount=rate.amount,
-                window_seconds=rate.window_seconds,
-                cost=cost,
-                strategy=limit.strategy,
-            )
+            charge = Charge(limit.prefix + caller, rate.amount, rate.window_seconds, cost, limit.strategy)
             due.append((limit, charge))
 
     def _limits_for(self, current: RequestLimits) -> tuple[Limit, ...]:
@@ -107,7 +113,7 @@ class Policy:
 class RouteLimits:
     """All limits of a route and method, in order: those known before authentication, those after it, and the default.
 
-    `view` is the one that they were read from; views can be replaced.
+    `view` is the one that they were read from; views can be replaced. `is_for_known`: who is not authenticated gets a 401.
     """
 
     view: Any = None
@@ -116,6 +122,7 @@ class RouteLimits:
     default: tuple[Policy, ...] = ()
     # The ids of its declarations, which the policies keep alive.
     own: frozenset[int] = frozenset()
+    is_for_known: bool = False
 
 
 class RouteReader:
@@ -137,6 +144,7 @@ class RouteReader:
         self._strategy = strategy
         self._defaults = defaults
         self._count = count
+        self._named: dict[str, tuple[Any, ...]] = {}
 
     def route(self, endpoint: str, method: str, view: Any) -> RouteLimits:
         """Those of `method` (in capitals) of `endpoint`, whose view is `view`; HEAD counts as the GET it is."""
@@ -144,30 +152,36 @@ class RouteReader:
         found = {id(item): item for item in declared if isinstance(item, RateLimit) and item.counts(method)}
         if self._defaults.serves_files(endpoint):
             return RouteLimits(view=view, own=frozenset(found))
+        gone = lifted(declared, method)
+        due = [item for key, item in found.items() if key not in gone]
         place = f"{'GET' if method == 'HEAD' else method}={bounded(endpoint)}"
         names = _Names()
 
         def policies(items: Iterable[RateLimit]) -> tuple[Policy, ...]:
-            return tuple([self._policy(item, place, names) for item in items])
+            return tuple([self._policy(item, place, names, endpoint) for item in items])
 
         return RouteLimits(
             view=view,
             own=frozenset(found),
-            before=policies(item for item in found.values() if item.phase is Phase.ADDRESS_LIMIT),
-            after=policies(item for item in found.values() if item.phase is not Phase.ADDRESS_LIMIT),
+            before=policies(item for item in due if item.phase is Phase.ADDRESS_LIMIT),
+            after=policies(item for item in due if item.phase is not Phase.ADDRESS_LIMIT),
             default=policies(self._defaults.implied(endpoint, method, declared)),
+            is_for_known=any(UNAUTHORIZED in item.error_statuses(method) for item in declared),
         )
 
     def alone(self, declared: RateLimit) -> Policy:
         """That of a declaration which is no route's: it counts by where it was declared."""
-        return self._policy(declared, f"f={bounded(declared.origin or '')}", _Names())
+        origin = declared.origin or ""
+        where = origin.rpartition(".")[2]
+        return self._policy(declared, f"f={bounded(origin)}", _Names(), where)
 
-    def _policy(self, declared: RateLimit, place: str, names: _Names) -> Policy:
+    def _policy(self, declared: RateLimit, place: str, names: _Names, where: str) -> Policy:
+        self._note_name(declared)
         if declared.name is not None:
             bucket = f"n={bounded(declared.name)}"
         else:
             bucket = names.distinct(f"{place}|{bounded(declared.key_name)}")
-        title = names.distinct(_title(declared))
+        title = names.distinct(_title(declared, where))
 
         def limits(rates: Rates) -> tuple[Limit, ...]:
             return tuple(
@@ -177,6 +191,19 @@ class RouteReader:
 
         tiers = {role: limits(rates or ()) for role, rates in declared.tiers}
         return Policy(declared, self._keys.of(declared.key), base=limits(declared.rates), tiers=tiers)
+
+    def _note_name(self, declared: RateLimit) -> None:
+        """Refuse a name that stands for other rates elsewhere: what has one name is meant to be counted together."""
+        if declared.name is None:
+            return
+        said = (declared.rates, declared.tiers, declared.strategy)
+        known = self._named.setdefault(declared.name, said)
+        if known != said:
+            here, there = (", ".join(map(shown_rate, rates)) for rates in (declared.rates, known[0]))
+            raise SetupError(
+                f"rate_limit(name={declared.name!r}) is {here} at {declared.origin or 'a blueprint'}, and {there} elsewhere: "
+                "limits of one name count together, so give them the same rates, tiers and strategy, or other names."
+            )
 
     def _limit(self, declared: RateLimit, rate: Rate, bucket: str, name: str) -> Limit:
         strategy = declared.strategy or self._strategy
@@ -190,6 +217,8 @@ class RouteReader:
             strategy=strategy,
             policy_text=f"{quoted};q={rate.amount};w={rate.window_seconds}",
             decisions=self._count(name),
+            is_by_address=declared.key == ADDRESS and not declared.tiers,
+            said={"policy": name, "message": f'The limit "{name}" is {spoken_rate(rate)}.'},
         )
 
 
@@ -204,15 +233,16 @@ class _Names:
         return name if number == 1 else f"{name}-{number}"
 
 
-def _title(declared: RateLimit) -> str:
-    """What clients are shown as the policy's name."""
+def _title(declared: RateLimit, where: str) -> str:
+    """What clients are shown as the policy's name; `where` is the endpoint, or the function."""
     if declared.name is not None:
         return declared.name
     if declared.is_default:
         return DEFAULT
     if declared.key in KEY_WORDS:
         return declared.key_name
-    return UNLIKE_NAME.sub("-", declared.key_name.lower()).strip("-") or "custom"
+    text = where if callable(declared.key) else declared.key_name
+    return UNLIKE_NAME.sub("-", text.lower()).strip("-")[:MAX_TITLE] or "custom"
 
 
 def _unit(rate: Rate) -> str:
@@ -233,7 +263,10 @@ def _structured_string(text: str) -> str:
 
 
 def checked_cost(cost: Any) -> int:
-    """What a function of the user gave, no larger than matters; `ValueError` for what is no cost."""
-    if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
-        raise ValueError(f"cost= of a rate limit gave {cost!r}; it has to give a whole number, at least 0.")
-    return min(cost, MAX_COST)
+    """What a function of the user gave, no larger than matters; `ValueError` for what is no cost.
+
+    A number below 0 may come from a client that wants to make room: it is a request like any other.
+    """
+    if isinstance(cost, bool) or not isinstance(cost, int):
+        raise ValueError(f"cost= of a rate limit gave {cost!r}; it has to give a whole number.")
+    return min(cost, MAX_COST) if cost >= 0 else 1

@@ -68,6 +68,11 @@ class LimitsSettings(FeatureSettings):
             group = super().from_config({**config, key: None}, problems)
             object.__setattr__(group, "default_key", word)  # not shared yet
             return group
+        if isinstance(word, str) and ":" not in word:
+            problems.append(
+                f"{key}: {word!r}; expected {', '.join(KEY_WORDS)}, {HEADER_PREFIX}X-Name, or 'package.module:function'"
+            )
+            return super().from_config({**config, key: None}, problems)
         return super().from_config(config, problems)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .bans.wiring import Banning
+    from .clearing import Clearing
     from .default_limits import DefaultLimits
     from .enforcement import Enforcement
     from .failures import Failures
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LimitsState:
-    """One for each app; threads share it. `banning` is None where nothing is ever banned."""
+    """One for each app; threads share it. `banning` is None where nothing is ever banned, `clearing` without Redis."""
 
     settings: LimitsSettings
     windows: Windows
@@ -28,3 +29,4 @@ class LimitsState:
     defaults: DefaultLimits
     failures: Failures
     banning: Banning | None
+    clearing: Clearing | None

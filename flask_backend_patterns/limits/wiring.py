@@ -11,6 +11,7 @@ from .backends.memory import MemoryWindows
 from .backends.redis import RedisWindows
 from .bans.wiring import PROXIES_KEY, build_banning
 from .bans.wiring import contribution as ban_contribution
+from .clearing import Clearing
 from .declaration import RateLimit
 from .decorators import rate_limit
 from .default_limits import DefaultLimits
@@ -21,6 +22,7 @@ from .keys import CallerKeys
 from .login_limit import LoginLimit, login_limit_enforcer
 from .metrics import MEANING, NAME, UNCOUNTED, Decisions
 from .networks import Networks
+from .places import Places
 from .protocols import Caller, Feed, Windows
 from .refusals import Refusals
 from .route_limits import RouteReader
@@ -62,7 +64,7 @@ def build(
     if problems:
         raise ConfigError(problems)
     refusals = Refusals()
-    front = FrontRefusals(_credential_headers(app))
+    front = FrontRefusals(_credential_headers(app), rule_of=Places(app).rule)
     for listener in (refusals.hear, front.hear):
         feed.listen(listener)
     windows = _windows(settings, base)
@@ -84,6 +86,7 @@ def build(
             windows=windows,
             refusals=refusals,
             is_away=(lambda: redis.is_down) if redis is not None else (lambda: False),
+            is_shared=redis is not None,
             log=base.log,
         ),
         defaults=defaults,
@@ -91,6 +94,7 @@ def build(
         banning=build_banning(
             app.config, settings, base, exempt=exempt, feed=feed, count=count(BANS).refused
         ),
+        clearing=None if redis is None else Clearing(RedisWindows(redis), feed),
     )
 
 
@@ -124,6 +128,10 @@ def _windows(settings: LimitsSettings, base: Foundation) -> Windows:
 
 def _default(settings: LimitsSettings, problems: list[str]) -> RateLimit | None:
     if settings.default is None:
+        if settings.default_tiers is not None:
+            problems.append(
+                "BACKEND_LIMITS_DEFAULT_TIERS: means nothing without BACKEND_LIMITS_DEFAULT; set that too"
+            )
         return None
     try:
         limiting = rate_limit(settings.default, key=settings.default_key, tiers=settings.default_tiers)

@@ -42,6 +42,8 @@ class ShopProcess:
             "SHOP_SEED_USERS": "20", "SHOP_SEED_PRODUCTS": "200", "SHOP_SEED_ORDERS": "50", "SHOP_DRAIN_SECONDS": "0.1",
             # Small batches: an import takes long enough to be watched, and to be killed in its midst.
             "SHOP_IMPORT_BATCH_ROWS": "20",
+            # Tests ask every 10 ms; test_shop_limits.py has the shop's own rate.
+            "SHOP_DEFAULT_RATE": "1000000/minute",
         }  # fmt: skip
         inherited = {
             key: value

@@ -88,7 +88,8 @@ class JWTAuthenticator:
         return None
 
     def _header_token(self) -> str | None:
-        value: str | None = request.environ.get(self._environ_key)
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy is slow
+        value: str | None = asked.environ.get(self._environ_key)
         if value is not None and self._prefix and value.startswith(self._prefix):
             token = value[len(self._prefix) :]
             if token and " " not in token and "," not in token:  # what nearly everybody sends

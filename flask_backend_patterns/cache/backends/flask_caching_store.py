@@ -26,7 +26,7 @@ from ..protocols import Begun, Lease, Stored
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..protocols import Wanted
+    from ..protocols import Asked, Loaded, Wanted
 
 T = TypeVar("T")
 
@@ -37,6 +37,7 @@ _LEASE_SECONDS: Final = (
     3600.0  # of its entry, so that a full backend does not throw it out first; its end stands in it
 )
 _VERSION_BYTES: Final = 8
+_HOLD: Final = "!"  # begins the version of a slot that something is about to change in
 _NAME_BYTES: Final = 20
 _HEAD: Final = struct.Struct(
     ">BddH"
@@ -62,10 +63,12 @@ class FlaskCachingStore:
         *,
         namespace: str,
         slots: int = MAX_SLOTS,
+        is_shared: bool = True,
         tell: Callable[[Sequence[str]], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = f"flask-caching ({type(backend).__name__})"
+        self.is_shared = is_shared
         self.reaches_near_caches = tell is not None
         self._backend = backend
         self._namespace = namespace
@@ -106,15 +109,35 @@ class FlaskCachingStore:
                 return False
             self._delete(self._lease(lease.wanted.key))
             found = self._get(slots)
-            if any(found[slot] != version for slot, version in zip(slots, lease.versions, strict=True)):
+            if any(
+                found[slot] != version or version.startswith(_HOLD)
+                for slot, version in zip(slots, lease.versions, strict=True)
+            ):
                 return False
             return self._put(lease.wanted.key, payload, lease.versions, fresh_seconds, kept_seconds)
 
-    def release(self, lease: Lease) -> None:
+    def begin_many(self, asked: Sequence[Asked], *, lease_seconds: float) -> list[Begun]:
+        """See `ValueStore`."""
+        return [
+            self.begin(one.wanted, owner=one.owner, lease_seconds=lease_seconds, is_refresh=one.is_refresh)
+            for one in asked
+        ]
+
+    def finish_many(self, loaded: Sequence[Loaded]) -> list[bool]:
+        """See `ValueStore`."""
+        return [
+            self.finish(
+                one.lease, one.payload, fresh_seconds=one.fresh_seconds, kept_seconds=one.kept_seconds
+            )
+            for one in loaded
+        ]
+
+    def release(self, *leases: Lease) -> None:
         """See `ValueStore`."""
         with self._lock:
-            if self._is_held(lease):
-                self._delete(self._lease(lease.wanted.key))
+            for lease in leases:
+                if self._is_held(lease):
+                    self._delete(self._lease(lease.wanted.key))
 
     def renew(self, leases: Sequence[Lease], *, lease_seconds: float) -> None:
         """See `ValueStore`."""
@@ -128,13 +151,25 @@ class FlaskCachingStore:
         """See `ValueStore`. The slot of the key gets another version, so whoever is loading cannot overwrite the value."""
         with self._lock:
             self._delete(self._lease(wanted.key))
-            self._set(self._slot("k", wanted.key), _new_version(), _SLOT_SECONDS)
-            versions = self._versions_of(self._slots_of(wanted))
-            self._put(wanted.key, payload, versions, fresh_seconds, kept_seconds)
+            slots = self._slots_of(wanted)
+            held = self._get(slots[:1])[slots[0]]
+            if not (isinstance(held, str) and held.startswith(_HOLD)):
+                self._set(slots[0], _new_version(), _SLOT_SECONDS)
+            versions = self._versions_of(slots)
+            if any(version.startswith(_HOLD) for version in versions):
+                # which of the two changes is the later one, nobody knows
+                self._delete(self._value(wanted.key))
+            else:
+                self._put(wanted.key, payload, versions, fresh_seconds, kept_seconds)
         self._tell(near_names(keys=[wanted.key]))
 
     def invalidate(
-        self, *, keys: Sequence[str] = (), tags: Sequence[str] = (), prefix: str | None = None
+        self,
+        *,
+        keys: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        prefix: str | None = None,
+        hold_seconds: float = 0.0,
     ) -> int:
         """See `ValueStore`; these backends cannot list their keys, so a prefix is a `SetupError`."""
         if prefix is not None:
@@ -147,7 +182,10 @@ class FlaskCachingStore:
             found = sum(value is not None for value in self._get(list(values.values())).values())
             slots = {self._slot("t", tag) for tag in tags} | {self._slot("k", key) for key in keys}
             for slot in slots:
-                self._set(slot, _new_version(), _SLOT_SECONDS)
+                if hold_seconds:
+                    self._set(slot, _HOLD + _new_version()[1:], hold_seconds)
+                else:
+                    self._set(slot, _new_version(), _SLOT_SECONDS)
             for key, value in values.items():
                 self._delete(value)
                 self._delete(self._lease(key))
@@ -197,7 +235,13 @@ class FlaskCachingStore:
             self._call(self._backend.add, slot, _new_version(), timeout=_SLOT_SECONDS)
         if missing:
             found |= self._get(missing)  # another process may have been first
-        return [found[slot] if isinstance(found[slot], str) else _new_version() for slot in slots]
+        for slot in missing:
+            if not isinstance(
+                found[slot], str
+            ):  # `add` of files takes one whose time is over for one that is there
+                found[slot] = _new_version()
+                self._set(slot, found[slot], _SLOT_SECONDS)
+        return [found[slot] for slot in slots]
 
     def _take(self, key: str, owner: str, versions: Sequence[str], seconds: float) -> bool:
         name, text = self._lease(key), _lease_text(owner, versions, self._clock() + seconds)

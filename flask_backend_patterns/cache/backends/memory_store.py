@@ -16,7 +16,7 @@ from ..protocols import Begun, Lease, Stored
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..protocols import Wanted
+    from ..protocols import Asked, Loaded, Wanted
 
 MAX_ENTRIES, MAX_BYTES = 100_000, 64 * 1024 * 1024
 _ENTRY_BYTES: Final = 400  # what an entry takes beside its payload and key, roughly
@@ -46,6 +46,7 @@ class MemoryStore:
     """
 
     name = "memory"
+    is_shared = False
     is_away = False
     reaches_near_caches = True  # those of this process, which the caller tells itself
 
@@ -106,11 +107,28 @@ class MemoryStore:
             self._put(lease.wanted.key, payload, lease.versions, fresh_seconds, kept_seconds)
             return True
 
-    def release(self, lease: Lease) -> None:
+    def begin_many(self, asked: Sequence[Asked], *, lease_seconds: float) -> list[Begun]:
+        """See `ValueStore`."""
+        return [
+            self.begin(one.wanted, owner=one.owner, lease_seconds=lease_seconds, is_refresh=one.is_refresh)
+            for one in asked
+        ]
+
+    def finish_many(self, loaded: Sequence[Loaded]) -> list[bool]:
+        """See `ValueStore`."""
+        return [
+            self.finish(
+                one.lease, one.payload, fresh_seconds=one.fresh_seconds, kept_seconds=one.kept_seconds
+            )
+            for one in loaded
+        ]
+
+    def release(self, *leases: Lease) -> None:
         """See `ValueStore`."""
         with self._lock:
-            if self._is_held(lease):
-                del self._leases[lease.wanted.key]
+            for lease in leases:
+                if self._is_held(lease):
+                    del self._leases[lease.wanted.key]
 
     def renew(self, leases: Sequence[Lease], *, lease_seconds: float) -> None:
         """See `ValueStore`."""
@@ -128,7 +146,12 @@ class MemoryStore:
             self._put(wanted.key, payload, versions, fresh_seconds, kept_seconds)
 
     def invalidate(
-        self, *, keys: Sequence[str] = (), tags: Sequence[str] = (), prefix: str | None = None
+        self,
+        *,
+        keys: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        prefix: str | None = None,
+        hold_seconds: float = 0.0,  # noqa: ARG002 - who dies before he invalidates again takes the values along
     ) -> int:
         """See `ValueStore`."""
         if prefix is not None:

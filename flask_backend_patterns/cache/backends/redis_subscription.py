@@ -29,7 +29,7 @@ class RedisSubscription:
     def __init__(
         self, client: Redis, *, channel: str, max_silence_seconds: float, clock: Callable[[], float]
     ) -> None:
-        pool = _subscriber(client).connection_pool
+        pool = _subscriber(client, channel).connection_pool
         self._connection: Any = pool.connection_class(**pool.connection_kwargs)
         self._channel = channel
         self._max_silence = max_silence_seconds
@@ -82,8 +82,8 @@ class RedisSubscription:
         raise RedisConnectionError("the connection was lost, and made again by redis-py")
 
 
-def _subscriber(client: Redis | LateCluster) -> Redis:
-    """The client itself, or that of one node of a Cluster."""
+def _subscriber(client: Redis | LateCluster, channel: str) -> Redis:
+    """The client itself, or that of the node of a Cluster where the channel is published."""
     from ..._redis_cluster import LateCluster
 
-    return client.subscriber() if isinstance(client, LateCluster) else client
+    return client.subscriber(channel) if isinstance(client, LateCluster) else client

@@ -52,13 +52,13 @@ class Enforcement:
             return marked(finished((yield), "cached_view"), rule, f"fwd=bypass; detail={reason}")
         key = rule.key.of(asked)
         is_refresh = declared.clients_may_refresh and _wants_new(asked)
+        tags = rule.naming.tags_of(asked.view_args or {})
         if not is_refresh:
-            near = self._engine.find_near(key, rule.policy)
+            near = self._engine.find_near(key, tags, rule.policy)
             if near is not MISSING:
                 return kept_answer(asked, near, rule, now=self._engine.wall_clock())
         if self._passes.has(key):
             return marked(finished((yield), "cached_view"), rule, "fwd=bypass")
-        tags = rule.naming.tags_of(asked.view_args or {})
         call = Call(key=key, tags=tags, policy=rule.policy, is_refresh=is_refresh)
         return (yield from self._run(ViewLoad(self._engine, asked, rule, call)))
 
@@ -95,7 +95,7 @@ class Enforcement:
             self._passes.add(load.call.key)
             if load.rule.declared.stale_seconds or load.call.is_refresh:
                 # It answers otherwise than before, so what is kept is no longer true.
-                self._engine.invalidate(keys=[load.call.key])
+                self._engine.invalidate_named(keys=[load.call.key])
             if load.reason is not None:
                 self._remarks.note(load.asked, load.reason)
         return load.response()

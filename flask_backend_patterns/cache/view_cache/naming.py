@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from ..._config import SetupError
 from ..._view_arguments import FromPath
-from ..keys import bounded
+from ..names import tag_name
 from ..templates import Arguments, Builder, Tags, TagsBuilder, Template, fields_of, key_builder, tags_builder
 
 
@@ -59,7 +59,7 @@ class PathNaming:
 
     def tags_of(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
         """The tags of its response."""
-        return () if self.tags is None else tuple(map(bounded, self.tags((), arguments)))
+        return () if self.tags is None else tuple(map(tag_name, self.tags((), arguments)))
 
 
 def _from_path(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,8 +14,10 @@ ABOUT_CALLERS: Final = {
     "['shared'] when all callers get the same; and put what authenticates above @cached_view.",
     "authentication-inside": "Callers are authenticated below @cached_view, where a cached answer would not ask. Put that "
     "decorator above @cached_view, or take @require_auth.",
-    "credentials": "The request has an Authorization header, and nothing says whether everybody may have the answer. "
-    "Declare @public(reason=...), or @require_auth with vary_on=['actor'].",
+    "credentials": "The request has an Authorization header, and nothing says whether everybody gets the same answer. "
+    "Say vary_on=['shared'] when they do; else @require_auth with vary_on=['actor'].",
+    "cookies": "The view reads cookies, so the answer may be for one visitor only. Say vary_on=['cookie:<name>'] for each "
+    "of them that counts.",
     "session": "The session was used, so the answer may be for one visitor only. Do without it, or say by a function in "
     "vary_on what of it counts.",
 }
@@ -29,6 +31,8 @@ ABOUT_RESPONSES: Final = {
     "origin": "The response is for one origin; say vary_on=['header:Origin'].",
     "content-encoding": "The view encodes its body itself; say vary_on=['header:Accept-Encoding'].",
     "streamed": "The response is a stream or a file.",
+    "uncommitted": "The request has changed something by a session that watch_changes follows, and not committed it. Commit "
+    "before the view returns, or write in another request.",
     "too-large": "The body is larger than BACKEND_CACHE_MAX_VALUE_BYTES.",
 }
 
@@ -49,7 +53,3 @@ class Remarks:
         self._said.add(said)
         write = self._log.error if reason in ABOUT_CALLERS else self._log.warning
         write("view_not_cached", endpoint=request.endpoint, reason=reason, hint=hint)
-
-    def note_failure(self, request: Request, error: Exception | None) -> None:
-        """The view failed, and the client gets what is kept."""
-        self._log.error("view_failed_served_stale", endpoint=request.endpoint, exc_info=error)

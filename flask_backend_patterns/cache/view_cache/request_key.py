@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "view:"
 DIGEST_BYTES: Final = 16
 ANYTHING: Final = "*/*"
+OF_BODY: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 
 class RequestKey:
@@ -35,7 +36,7 @@ class RequestKey:
         self._naming = naming
         self._find_actor = find_actor
         self._prefix = f"{PREFIX}{endpoint}:"
-        self._header_keys = tuple(f"HTTP_{name.upper().replace('-', '_')}" for name in vary.headers)
+        self._header_keys = tuple(_environ_key(name) for name in vary.headers)
         self._is_plain = vary.identity in {Identity.UNSAID, Identity.SHARED} and not (
             vary.headers or vary.cookies or vary.functions
         )
@@ -95,3 +96,9 @@ class RequestKey:
                 f"A function in vary_on of {self._endpoint} returned what cannot be part of a key: {error}; "
                 "return a text, a number, or a tuple of them."
             ) from None
+
+
+def _environ_key(header: str) -> str:
+    """Where a header stands in the environment (RFC 3875, 4.1): two have names of their own."""
+    name = header.upper().replace("-", "_")
+    return name if name in OF_BODY else f"HTTP_{name}"

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
+from flask.globals import _cv_app
 
 from ..._config import SetupError
 from ..._state import state_of
@@ -16,7 +17,7 @@ from ..policy import Lifetimes, Policy
 from .answers import cache_name
 from .declaration import CachedView
 from .request_key import RequestKey
-from .safety import is_declared_public, is_secured, require_safe
+from .safety import require_safe
 from .stored_response import ResponseEncoder
 from .vary import Identity
 
@@ -35,14 +36,13 @@ BEFORE: Phase = Phase.AUTHORIZATION
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ViewRule:
-    """How the responses of one endpoint are cached. `is_wary`: nothing says whether everybody may have them."""
+    """How the responses of one endpoint are cached."""
 
     declared: CachedView
     key: RequestKey
     naming: PathNaming
     policy: Policy
     cache_name: str
-    is_wary: bool
 
 
 class ViewRules:
@@ -62,7 +62,7 @@ class ViewRules:
         endpoint, rule = request.endpoint, request.url_rule
         if endpoint is None or rule is None:
             return None
-        view = current_app.view_functions.get(endpoint)
+        view = _cv_app.get().app.view_functions.get(endpoint)  # `current_app` is a proxy, and slow
         key = (endpoint, rule.rule, request.method)
         known = self._known.get(key)
         if known is None or known[0] is not view:
@@ -84,7 +84,6 @@ class ViewRules:
                 f"@cached_view on {endpoint} varies by {vary.identity.value}, which needs BACKEND_AUTH_ENABLED."
             )
         naming = declared.naming.of_path(request.view_args or {}, f"@cached_view on {endpoint}")
-        is_said = vary.says_who or is_declared_public(declarations, method)
         lifetimes = Lifetimes(ttl=declared.ttl_seconds, stale=declared.stale_seconds, jitter=0.0)
         return ViewRule(
             declared=declared,
@@ -92,7 +91,6 @@ class ViewRules:
             naming=naming,
             policy=Policy(lifetimes=lifetimes, encoder=self._encoder, tally=self._tally(endpoint)),
             cache_name=cache_name(current_app.name),
-            is_wary=not is_said and not any(is_secured(item, method) for item in declarations),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._config import SetupError
-from ...declarations import Declaration, Phase
+from ...declarations import Declaration
 from ...guard import declarations_of
 from .declaration import CacheControl, CachedView
 from .vary import Identity
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 # Columns of the audit that say who may call.
 ABOUT_CALLERS: Final = ("authentication", "roles", "permission", "policy", "ownership")
 PUBLIC: Final = "public"
-WHO_MAY_CALL: Final = frozenset({Phase.AUTHENTICATION, Phase.AUTHORIZATION})
 
 
 def require_safe(declarations: Iterable[Declaration], method: str, view_name: str) -> None:
@@ -69,15 +68,6 @@ def is_secured(declaration: Declaration, method: str) -> bool:
     said = declaration.audit(method)
     texts = [said[column] for column in ABOUT_CALLERS if said.get(column)]
     return any(not text.startswith(PUBLIC) for text in texts)
-
-
-def is_declared_public(declarations: Sequence[Declaration], method: str) -> bool:
-    """Whether somebody has said that everybody may call."""
-    return any(
-        item.audit(method).get("authentication", "").startswith(PUBLIC)
-        for item in declarations
-        if item.phase in WHO_MAY_CALL
-    )
 
 
 def _require_identity(cached: CachedView, guards: Sequence[Declaration], view_name: str) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 from flask import current_app
+from flask.globals import _cv_app
 from werkzeug.datastructures import Headers
 
 from ..near_cache import MISSING
@@ -39,6 +42,8 @@ OF_UNCHANGED: Final = frozenset(
     {"cache-control", "content-location", "etag", "expires", "last-modified", "link", "vary"}
 )
 FORMAT: Final = b"\x01"
+STATUS: Final = "status"  # why most of what is not kept is not
+_LINE_ENDS: Final = re.compile(r"[\r\n\0]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +76,24 @@ class ResponseEncoder:
         if payload[:1] != FORMAT:
             return MISSING
         try:
-            return StoredResponse(*self._decode(memoryview(payload)[1:]))
+            kept = StoredResponse(*self._decode(memoryview(payload)[1:]))
         except msgspec.MsgspecError:
             return MISSING
+        return kept if _is_sound(kept) else MISSING
+
+
+def _is_sound(kept: StoredResponse) -> bool:
+    """Whether it can be sent: what stands in the store is not taken on trust."""
+    if kept.status not in KEPT_STATUSES or not math.isfinite(kept.stored_at):
+        return False
+    texts = [kept.etag, *(text for header in kept.headers for text in header)]
+    return _LINE_ENDS.search("".join(texts)) is None
 
 
 def reason_against(response: Response, vary: Vary, *, max_bytes: int) -> str | None:
     """Why `response` must not be given to others, as a token for `Cache-Status`; None when it may (PITFALLS C2)."""
     if response.status_code not in KEPT_STATUSES:
-        return "status"
+        return STATUS
     if response.direct_passthrough or response.is_streamed:
         return "streamed"
     reason = next(
@@ -118,7 +132,8 @@ def add_vary(response: Response, vary: Vary) -> None:
 
 def replay(stored: StoredResponse, extra: Sequence[tuple[str, str]]) -> Response:
     """A response equal to the first one, with the `extra` headers of this answer."""
-    response = current_app.response_class(stored.body, stored.status, _headers([*stored.headers, *extra]))
+    headers = _headers([*stored.headers, *extra, ("Content-Length", str(len(stored.body)))])
+    response = _cv_app.get().app.response_class([stored.body], stored.status, headers)
     if not stored.body and not any(name.lower() == "content-type" for name, _ in stored.headers):
         del response.headers["Content-Type"]  # the default, which a 204 has not
     return response

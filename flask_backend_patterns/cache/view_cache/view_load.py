@@ -9,9 +9,10 @@ from ..._finished import finished
 from ...errors import translate
 from ..policy import NotStored
 from ..single_flight import Failure
+from ..uncommitted import sees_uncommitted
 from .answers import marked
-from .privacy import Watch
-from .stored_response import StoredResponse, capture, reason_against, replay_unchanged
+from .privacy import UNCOMMITTED, Watch
+from .stored_response import STATUS, StoredResponse, capture, reason_against, replay_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -64,14 +65,18 @@ class ViewLoad:
         except Exception as error:  # noqa: BLE001 - raised again by `response`, or an old response serves
             self._error = error
             self.has_failed = _is_failure(error)
+            self.reason = STATUS
             return Failure(error) if self.has_failed else NotStored(None)
         if response.status_code in FAILURES:
             self.has_failed = True
+            self.reason = STATUS
             return Failure(FailedResponseError(response.status))
         vary = self.rule.declared.vary
         self.reason = watch.reason_against(self.rule) or reason_against(
             response, vary, max_bytes=self._engine.settings.max_value_bytes
         )
+        if self.reason is None and sees_uncommitted():
+            self.reason = UNCOMMITTED
         if self.reason is not None:
             return NotStored(None)
         put_tag = self.asked.environ.get(PUT_TAG_KEY)

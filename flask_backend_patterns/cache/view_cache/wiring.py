@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
-from ..._contribution import Contribution
 from .cache_headers import CacheControlEnforcement
 from .cache_headers import contribution as header_contribution
 from .declaration import CacheControl, CachedView
@@ -15,8 +13,7 @@ from .safety import unsafe_views
 if TYPE_CHECKING:
     from flask import Flask
 
-    from ..._boundary import Exchange
-    from ..._contribution import EventLog
+    from ..._contribution import Contribution, EventLog
     from ...declarations import Declaration
     from ...guard import Enforcer
     from ..aside import CacheAside
@@ -30,22 +27,12 @@ def enforcers(engine: CacheAside) -> dict[type[Declaration], Enforcer]:
     }
 
 
-def contribution(app: Flask, *, log: EventLog) -> Contribution:
-    """The headers, and a look at all views at the first request, when the app has its routes.
+def contribution() -> Contribution:
+    """The headers."""
+    return header_contribution()
 
-    What is not safe is logged then, whoever asks for what; requests to such a view are refused by the enforcers.
-    """
-    headers = header_contribution().headers
-    looking = threading.Lock()
-    looked: list[bool] = []
 
-    def begin(_: Exchange) -> None:
-        if looked:
-            return
-        with looking:
-            if not looked:
-                looked.append(True)
-                for endpoint, problem in unsafe_views(list(app.view_functions.items())).items():
-                    log.error("view_cache_unsafe", endpoint=endpoint, problem=problem)
-
-    return Contribution(begin=begin, headers=headers)
+def log_unsafe_views(app: Flask, log: EventLog) -> None:
+    """To be called when the app has its routes; requests to such a view are refused by the enforcers."""
+    for endpoint, problem in unsafe_views(list(app.view_functions.items())).items():
+        log.error("view_cache_unsafe", endpoint=endpoint, problem=problem)

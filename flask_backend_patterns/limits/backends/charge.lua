@@ -21,8 +21,8 @@ if not now then
     slack = 1000
 end
 
--- Each strategy: load(bucket, text), wait(bucket) in ticks, take(bucket), used(bucket) rounded up, reset(bucket) in
--- ticks, text(bucket). A time from the future is one from before the clock was set back: it becomes now.
+-- Each strategy: load(bucket, text), wait(bucket) in ticks, take(bucket), used(bucket), reset(bucket) in ticks, text(bucket);
+-- life(bucket) in ticks where the text matters for longer than `reset`. A time from the future is one from before the clock was set back: it becomes now.
 local strategies = {f = {}, s = {}, g = {}}
 local fixed, sliding, gcra = strategies.f, strategies.s, strategies.g
 
@@ -69,8 +69,9 @@ function sliding.load(b, text)
     end
 end
 
+-- Rounded down, as it was a tick ago: who comes every window / amount gets through, however small the amount is.
 function sliding.used(b)
-    return b.current + math.ceil(b.previous * (b.begin + b.window - b.now) / b.window)
+    return b.current + math.max(0, math.floor((b.previous * (b.begin + b.window - b.now) - 1) / b.window))
 end
 
 function sliding.wait(b)
@@ -79,9 +80,9 @@ function sliding.wait(b)
     end
     local room = b.amount - b.current - b.cost
     if room >= 0 then -- once enough of the previous window is out of sight
-        return b.begin + b.window - math.floor(room * b.window / b.previous) - b.now
+        return b.begin + b.window - math.floor((room + 1) * b.window / b.previous) - b.now
     end
-    return b.begin + 2 * b.window - math.floor((b.amount - b.cost) * b.window / b.current) - b.now
+    return b.begin + 2 * b.window - math.floor((b.amount - b.cost + 1) * b.window / b.current) - b.now
 end
 
 function sliding.take(b)
@@ -90,9 +91,13 @@ end
 
 function sliding.reset(b)
     if b.current > 0 then
-        return b.begin + 2 * b.window - b.now
+        return b.begin + 2 * b.window - math.floor(b.window / b.current) - b.now
     end
-    return b.previous > 0 and b.begin + b.window - b.now or 0
+    return b.previous > 0 and math.max(0, b.begin + b.window - math.floor(b.window / b.previous) - b.now) or 0
+end
+
+function sliding.life(b)
+    return b.begin + 2 * b.window - b.now
 end
 
 function sliding.text(b)
@@ -165,7 +170,8 @@ for _, b in ipairs(buckets) do
     b.remaining = math.max(0, b.amount - b.strategy.used(b))
     if all_fit and b.cost > 0 then
         redis.call('HSET', b.key, b.field, b.strategy.text(b))
-        local life = math.ceil(b.reset / 1000) + slack
+        local matters = b.strategy.life and base + b.strategy.life(b) * b.tick or b.reset
+        local life = math.ceil(matters / 1000) + slack
         if redis.call('PTTL', b.key) < life then
             redis.call('PEXPIRE', b.key, life)
         end

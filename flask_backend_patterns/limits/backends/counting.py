@@ -28,7 +28,7 @@ class Counting(Protocol):
         """With the cost counted."""
 
     def used(self, state: State, plan: LimitPlan, now: int) -> int:
-        """How much of the amount is not there, rounded up."""
+        """How much of the amount is not there, in whole numbers."""
 
     def reset(self, state: State, plan: LimitPlan, now: int) -> int:
         """After how long it is all there again."""
@@ -63,7 +63,10 @@ class FixedWindow:
 
 
 class SlidingWindow:
-    """(begin, previous, current): the previous window counts by the share of it that is still in sight."""
+    """(begin, previous, current): the previous window counts by the share of it that is still in sight.
+
+    Rounded down, as it was a tick ago: who comes every window / amount gets through, however small the amount is.
+    """
 
     def at(self, state: State | None, plan: LimitPlan, now: int) -> State:
         """See `Counting`."""
@@ -83,8 +86,8 @@ class SlidingWindow:
         begin, previous, current = state
         room = plan.amount - current - cost
         if room >= 0:  # once enough of the previous window is out of sight
-            return begin + plan.window - room * plan.window // previous - now
-        return begin + 2 * plan.window - (plan.amount - cost) * plan.window // current - now
+            return begin + plan.window - (room + 1) * plan.window // previous - now
+        return begin + 2 * plan.window - (plan.amount - cost + 1) * plan.window // current - now
 
     def taken(self, state: State, plan: LimitPlan, cost: int) -> State:
         """See `Counting`."""
@@ -94,14 +97,14 @@ class SlidingWindow:
     def used(self, state: State, plan: LimitPlan, now: int) -> int:
         """See `Counting`."""
         begin, previous, current = state
-        return current - (-previous * (begin + plan.window - now) // plan.window)
+        return current + max(0, (previous * (begin + plan.window - now) - 1) // plan.window)
 
     def reset(self, state: State, plan: LimitPlan, now: int) -> int:
         """See `Counting`."""
         begin, previous, current = state
         if current:
-            return begin + 2 * plan.window - now
-        return begin + plan.window - now if previous else 0
+            return begin + 2 * plan.window - plan.window // current - now
+        return max(0, begin + plan.window - plan.window // previous - now) if previous else 0
 
 
 class Gcra:

@@ -55,7 +55,7 @@ class FallbackWindows:
                 return self._shared.charge(charges)
             except CacheError as error:
                 self._tell(error)
-        return self._memory.charge(charges)
+        return tuple([standing._replace(is_stopgap=True) for standing in self._memory.charge(charges)])
 
     def clear(self, *keys: str) -> None:
         """See `Windows`. Raises `CacheError` when the shared counts could not be reached; those of this process are gone."""

@@ -9,6 +9,7 @@ from ..settings import FIXED_WINDOW, GCRA, SLIDING_WINDOW
 
 MAX_AMOUNT = 100_000_000
 MAX_WINDOW_SECONDS = 366 * 86_400
+MAX_PLANS = 100_000
 MAX_PRODUCT = 2**52  # of amount and window in ticks: Lua's numbers are exact up to 2^53
 SECOND = 1_000_000  # microseconds
 
@@ -29,6 +30,9 @@ class LimitPlan:
     arguments: tuple[bytes, ...]
 
 
+_MADE: dict[tuple[str, int, int], LimitPlan] = {}
+
+
 @lru_cache(maxsize=4096)
 def plan_of(strategy: str, amount: int, window_seconds: int) -> LimitPlan:
     """The plan of a limit, always the same one while it is in use.
@@ -47,10 +51,14 @@ def plan_of(strategy: str, amount: int, window_seconds: int) -> LimitPlan:
         if amount * window_seconds * SECOND // tick <= MAX_PRODUCT
     )
     window = window_seconds * SECOND // tick
-    return LimitPlan(
+    plan = LimitPlan(
         strategy=strategy,
         amount=amount,
         window=window,
         tick=tick,
         arguments=tuple(str(part).encode() for part in (CODES[strategy], amount, window, tick)),
     )
+    if len(_MADE) >= MAX_PLANS:
+        _MADE.clear()
+    # Threads that ask for it first at the same moment get one and the same: what they count is kept by it.
+    return _MADE.setdefault((strategy, amount, window_seconds), plan)

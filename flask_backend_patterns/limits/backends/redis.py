@@ -56,19 +56,26 @@ class RedisWindows:
             args.append(charge.cost)
         found = iter(self._script(keys, args))
         return tuple(
-            Standing(
-                is_allowed=not retry,
-                remaining=remaining,
-                reset_seconds=reset / SECOND,
-                retry_seconds=retry / SECOND,
-            )
-            for remaining, reset, retry in zip(found, found, found, strict=True)
+            [
+                Standing(not retry, remaining, reset / SECOND, retry / SECOND)
+                for remaining, reset, retry in zip(found, found, found, strict=True)
+            ]
         )
 
     def clear(self, *keys: str) -> None:
         """See `Windows`."""
         if keys:
             self._redis.command("UNLINK", *(self._prefix + _sendable(key) for key in keys))
+
+    def keys(self, begin: str, end: str) -> list[str]:
+        """Those that begin and end so and are counted just now; looks at all keys of the Redis, in steps."""
+        pattern = f"{_escaped(self._prefix + _sendable(begin))}*{_escaped(_sendable(end))}"
+        size = len(self._prefix)
+
+        def scan(client: Redis) -> list[str]:
+            return [_text(key)[size:] for key in client.scan_iter(match=pattern, count=STEP)]
+
+        return self._redis.run(scan)
 
     def clear_all(self, prefix: str) -> int:
         """Forget all keys that begin with `prefix`, in steps that do not hold Redis up; how many there were."""
@@ -93,6 +100,10 @@ def _sendable(key: str) -> str:
     except UnicodeEncodeError:
         return "halves:" + key.encode(errors="surrogatepass").hex()
     return key
+
+
+def _text(key: bytes | str) -> str:
+    return key.decode("utf-8", "replace") if isinstance(key, bytes) else key
 
 
 def _escaped(text: str) -> str:

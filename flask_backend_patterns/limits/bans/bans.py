@@ -15,6 +15,7 @@ from ..networks import Networks, is_address, network_of, read_network
 from ..recent_entries import RecentEntries
 from .ban import Ban
 from .redis_bans import MAX_BANS
+from .tallies import Tallies
 
 if TYPE_CHECKING:
     from ..._contribution import EventLog
@@ -66,6 +67,9 @@ class Bans:
         self._until: dict[str, float] = {}  # network -> when its ban ends; read without the lock
         self._own: dict[str, Ban] = {}  # made here while Redis was away, or without one; with their reasons
         self._counts: RecentEntries[str, list[float]] = RecentEntries(COUNTED_ADDRESSES)
+        self._tallies = Tallies(
+            let_pass=let_pass or 0, window_seconds=window_seconds, max_entries=COUNTED_ADDRESSES, clock=clock
+        )
         self._changes = 0
         self._is_stale = True
         self._look_at = 0.0
@@ -171,14 +175,19 @@ class Bans:
         """None when that cannot be done."""
         if self._shared is None or self._shared.is_away or self._let_pass is None:
             return None
+        if not (due := self._tallies.due(network)):
+            return 0.0, False
         with suppress(CacheError):  # the outage is in the log; count here until it is over
-            return self._shared.count_refusal(
+            left, is_new, counted = self._shared.count_refusals(
                 network,
+                due,
                 let_pass=self._let_pass,
                 window_seconds=self._window_seconds,
                 ban_seconds=self.ban_seconds,
                 reason=REFUSALS,
             )
+            self._tallies.note(network, counted)
+            return left, is_new
         return None
 
     def _counted_here(self, network: str) -> bool:
@@ -234,6 +243,7 @@ class Bans:
     def _set(self, network: str, seconds: float) -> None:
         with self._lock:
             self._changes += 1
+            self._tallies.forget(network)
             if seconds <= 0:
                 self._until.pop(network, None)
                 self._own.pop(network, None)

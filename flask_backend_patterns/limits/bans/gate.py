@@ -27,6 +27,10 @@ CODE: Final = "BANNED"
 MESSAGE: Final = "Your address has sent too many requests that were refused, and is banned for a while."
 STATUS: Final = "403 FORBIDDEN"
 JSON_TYPE, PROBLEM_TYPE = "application/json", "application/problem+json"
+PAGE_TYPE: Final = "text/html; charset=utf-8"
+PAGE: Final = (
+    f"<!doctype html>\n<title>403 Forbidden</title>\n<h1>Forbidden</h1>\n<p>{MESSAGE}</p>\n".encode()
+)
 # Who speaks for others says so in one of these.
 FORWARDED: Final = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 PROXY_FIX: Final = "werkzeug.proxy_fix.orig"  # somebody has looked at them: the address is the client's
@@ -67,6 +71,8 @@ class BanGate:
         accept = environ.get("HTTP_ACCEPT", "")
         if self._as_problem or ("problem" in accept and _prefers_problem(accept)):
             body, mimetype = dump(_problem(environ, request_id)), PROBLEM_TYPE
+        elif "html" in accept and _prefers_page(accept):
+            body, mimetype = PAGE, PAGE_TYPE
         elif request_id is None:
             body, mimetype = dump({"error": {"code": CODE, "message": MESSAGE}}), JSON_TYPE
         else:
@@ -96,6 +102,9 @@ class BanGate:
         # A wrapper further in has put another address there: the one that came in is a proxy's.
         if environ.get("REMOTE_ADDR") != exchange.address:
             return None
+        # Another site's page has made a visitor's browser ask: an image, or a form.
+        if environ.get("HTTP_SEC_FETCH_SITE") == "cross-site":
+            return None
         if not self._knows_proxies and PROXY_FIX not in environ and any(map(environ.__contains__, FORWARDED)):
             return None
         return exchange.address
@@ -120,6 +129,11 @@ def _problem(environ: dict[str, Any], request_id: str | None) -> dict[str, Any]:
         "code": CODE,
     }
     return body if request_id is None else {**body, "request_id": request_id}
+
+
+def _prefers_page(accept: str) -> bool:
+    wanted = parse_accept_header(accept, MIMEAccept)
+    return wanted.quality("text/html") > wanted.quality(JSON_TYPE)
 
 
 def _prefers_problem(accept: str) -> bool:

@@ -33,10 +33,17 @@ class RedisBans:
         """Call `callback` when it is no longer away; see `SharedRedis.on_recovery`."""
         self._redis.on_recovery(callback)
 
-    def count_refusal(
-        self, network: str, *, let_pass: int, window_seconds: int, ban_seconds: float, reason: str
-    ) -> tuple[float, bool]:
-        """How long `network` is banned (0.0: not), and whether that began with this refusal."""
+    def count_refusals(
+        self,
+        network: str,
+        count: int,
+        *,
+        let_pass: int,
+        window_seconds: int,
+        ban_seconds: float,
+        reason: str,
+    ) -> tuple[float, bool, int]:
+        """How long `network` is banned (0.0: not), whether that began with these, and how many are counted (banned: 0)."""
         keys = [self._count_of(network), self._bans, self._reasons]
         args: list[str | int] = [
             network,
@@ -45,9 +52,10 @@ class RedisBans:
             _milliseconds(ban_seconds),
             reason,
             MAX_BANS,
+            count,
         ]
-        left, is_new = self._count_refusal(keys, args)
-        return int(left) / 1000, bool(is_new)
+        left, is_new, counted = self._count_refusal(keys, args)
+        return int(left) / 1000, bool(is_new), int(counted)
 
     def ban(self, network: str, *, seconds: float, reason: str) -> tuple[float, bool]:
         """How long `network` is banned now, and whether it was not before; a ban that lasts longer stays."""

@@ -20,10 +20,10 @@ NOT_FOUND = 404
 
 
 class ScannerPaths:
-    """Patterns of whole paths (`/wp-login.php`, `*.php`, `*` for anything, slashes too), in whatever case."""
+    """Patterns of whole paths (`/wp-login.php` or `wp-login.php`, `*.php`, `*` for anything, slashes too), in whatever case."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self._pattern = re.compile("|".join(translate(pattern.strip().lower()) for pattern in patterns))
+        self._pattern = re.compile("|".join(translate(_path(pattern)) for pattern in patterns))
 
     def named_by(self, exchange: Exchange) -> str | None:
         """The path of a request for one of them that the app has nothing at, else None.
@@ -35,6 +35,11 @@ class ScannerPaths:
             return None
         path = SLASHES.sub("/", decoded(exchange.environ.get("PATH_INFO", "")))
         return path if self._pattern.match(path.lower()) and _is_nowhere(exchange.request) else None
+
+
+def _path(pattern: str) -> str:
+    text = pattern.strip().lower()
+    return text if text.startswith(("/", "*")) else "/" + text
 
 
 def _is_nowhere(request: Request | None) -> bool:

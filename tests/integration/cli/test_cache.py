@@ -117,7 +117,39 @@ def test_a_store_that_no_command_can_reach_is_2(command, config):
 def test_json_of_invalidate(app):
     """What was asked for."""
     done = json.loads(run(app, "invalidate", "--tag", "a", "--key", "b", "--json").output)
-    assert done == {"invalidated": {"tags": ["a"], "keys": ["b"], "prefix": None, "everything": False}}
+    asked = {"tags": ["a"], "keys": ["b"], "prefix": None, "everything": False}
+    assert done == {"invalidated": asked, "values_found": 0}
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (
+            ["--prefix", "view:view:"],
+            "Forgot keys that begin with view:view:. The store had 2 of these keys.",
+        ),
+        (["--tag", "x:1"], "Forgot tag x:1."),
+        (["--key", "a", "--tag", "b"], "Forgot tag b, key a. The store had 0 of these keys."),
+    ],
+)
+def test_invalidate_says_what_it_did(app, args, said):
+    """How many values there were, as far as anybody knows it."""
+    assert [is_hit(app, path) for path in ("/x/1", "/x/2")] == [False, False]
+    assert run(app, "invalidate", *args).output == f"{said}\n"
+
+
+def test_stats_tell_what_calls_came_to_where_metrics_are_on(redis_url):
+    """By name and result; hits of the near cache in all."""
+    app = make_app(BACKEND_REDIS_URL=redis_url, BACKEND_OBSERVABILITY_METRICS_PATH="/metrics")
+    engine = app.extensions["backend_patterns"].cache.aside
+    for result in ("miss", "near", "near", "hit"):
+        engine.tally("shop.item").count(result)
+    engine.tally("view").count("near")
+    facts = json.loads(run(app, "stats", "--json").output)
+    assert facts["requests"] == {"shop.item": {"near": 2, "hit": 1, "miss": 1}, "view": {"near": 1}}
+    assert facts["near"]["hits"] == 3
+    lines = [" ".join(line.split()) for line in run(app, "stats").output.splitlines()]
+    assert {"near hits 3", "calls of shop.item near 2, hit 1, miss 1"} <= set(lines)
 
 
 def test_the_columns_of_the_routes():

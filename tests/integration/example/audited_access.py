@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 # Columns that say nothing about who may call.
-NOT_ABOUT_CALLERS = {"credentials", "limit", "idempotency", "conditional", "deprecation"}
+NOT_ABOUT_CALLERS = {"credentials", "limit", "idempotency", "conditional", "deprecation", "cache", "vary_on"}
 OWN = ":own"
 
 

@@ -226,6 +226,7 @@ def test_the_login_leads_to_paths_of_the_shop_only(browse, wanted, target):
     assert (answer.status_code, answer.location) == (303, target)
 
 
+@pytest.mark.parametrize("shop_settings", [{"BACKEND_AUTH_FAILURES_FREE": 100}])
 def test_failures_are_limited_as_those_of_the_api(browse):
     """The eleventh wrong password on one account is not looked at: 429, when to come back; the API counts them too."""
     browser = browse()
@@ -235,6 +236,15 @@ def test_failures_are_limited_as_those_of_the_api(browse):
     assert "Too many logins have failed. Please try again in 15 minutes." in page.text
     body = {"login": ME, "password": DEMO_PASSWORD}
     assert browser.client.post("/auth/login", json=body).status_code == 429
+
+
+def test_after_some_failures_each_attempt_waits(browse):
+    """The sixth on one account is told to wait a second, in these words."""
+    browser = browse()
+    assert [browser.log_in(ME, "wrong").status_code for _ in range(5)] == [401] * 5
+    page = browser.log_in(ME, DEMO_PASSWORD)
+    assert (page.status_code, page.headers["Retry-After"]) == (429, "1")
+    assert "Please try again in 1 second." in page.text
 
 
 @pytest.mark.parametrize("login", [ME, ADMIN])

@@ -92,7 +92,7 @@ def test_the_probe_gives_up_dead_connections(redis_server, redis, wait_until):
         thread.join()
     redis_server.suspend()
     seconds_of(redis.command, "PING")
-    assert redis._connections._lane._idle == []
+    assert redis._connections.lane._idle == []
     redis_server.resume()
     wait_until(lambda: not redis.is_down)
 

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 
+import jwt
 import pytest
 from flask import Flask, current_app
 from redis import Redis
@@ -11,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
 
-from flask_backend_patterns import BackendPatterns
+from flask_backend_patterns import BackendPatterns, require_auth
 from flask_backend_patterns._state import state_of
 from flask_backend_patterns.observability.events import event_of
 
@@ -51,6 +52,14 @@ def add_views(shop, connection):
     @shop.get("/apart")
     def apart():
         return {"value": 1}
+
+    @shop.get("/wrong-command")
+    def wrong_command():
+        return {"value": state_of(current_app).redis.command("NO-SUCH-COMMAND")}
+
+    @shop.get("/own-wrong-command")
+    def own_wrong_command():
+        return {"value": connection.execute_command("NO-SUCH-COMMAND")}
 
 
 NEEDS = [("GET", "/needed"), ("GET", "/own-client"), ("POST", "/jobs")]
@@ -123,6 +132,51 @@ def test_an_outage_is_told_once(shop, redis_server, caplog):
     assert [event["event"] for event in named] == ["dependency.down", "dependency.up"]
     assert named[1]["refused"] == 99
     assert sum(record.exc_info is not None for record in caplog.records) == 1  # of the one that noticed
+
+
+def test_a_client_of_the_apps_own_writes_no_line_a_request(shop, redis_server, caplog):
+    """R9: of 100 requests that fail since Redis is away one is in the log, with its stack; what Redis answers is, each time."""
+    caplog.set_level(logging.INFO, "flask_backend_patterns")
+    client = shop.test_client()
+    for _ in range(3):
+        assert client.get("/wrong-command").status_code == 503
+        assert client.get("/own-wrong-command").status_code == 503
+    assert len(errors_in(caplog)) == 6
+    caplog.clear()
+    redis_server.kill()
+    for _ in range(100):
+        assert client.get("/own-client").status_code == 503
+        assert client.get("/needed").status_code == 503
+    assert len(errors_in(caplog)) == 1
+    assert sum(record.exc_info is not None for record in caplog.records) == 1
+
+
+def test_authentication_that_is_closed_writes_no_line_a_request(redis_server, redis_url, caplog):
+    """R9: BACKEND_AUTH_ACCESS_OUTAGE = "closed" answers everybody by 503; one of them is in the log."""
+    caplog.set_level(logging.INFO, "flask_backend_patterns")
+    shop = Flask("closed")
+    shop.config.update(
+        BACKEND_REDIS_URL=redis_url,
+        BACKEND_API_PREFIXES=["/"],
+        BACKEND_AUTH_ACCESS_OUTAGE="closed",
+        JWT_SECRET_KEY="a-secret-of-more-than-32-bytes-for-this",
+    )
+    BackendPatterns().init_app(shop)
+    shop.add_url_rule("/mine", view_func=require_auth(lambda: {"ok": True}))
+    now = int(time.time())
+    claims = {"sub": "7", "jti": "a", "iat": now, "exp": now + 3_600}
+    token = jwt.encode(claims, shop.config["JWT_SECRET_KEY"], algorithm="HS256")
+    redis_server.kill()
+    client = shop.test_client()
+    for _ in range(50):
+        assert client.get("/mine", headers={"Authorization": f"Bearer {token}"}).status_code == 503
+    assert len(errors_in(caplog)) == 1
+    state_of(shop).redis.close()
+    state_of(shop).cache.feed.close()
+
+
+def errors_in(caplog):
+    return [record for record in caplog.records if (event_of(record) or {}).get("event") == "error"]
 
 
 def wait_until(condition):

@@ -5,9 +5,12 @@ import time
 from functools import partial
 
 import pytest
+from flask import Flask
 from redis import Redis
+from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
+from flask_backend_patterns import BackendPatterns
 from flask_backend_patterns._redis import RedisSettings, connect
 from flask_backend_patterns.cache import NearCache, RedisFeed
 from flask_backend_patterns.errors import CacheError
@@ -234,3 +237,42 @@ def test_cluster(start, make_redis, listen, log, tmp_path, wait_until):
     server.resume()
     wait_until(lambda: not redis.is_down)
     assert redis.command("SET", redis.key("c"), 1)
+
+
+def test_the_feed_listens_on_the_node_that_the_messages_come_from(start, tmp_path, make_redis, wait_until):
+    """In a Cluster PING says only what its own node has published before: so it is the one with the slot of our keys."""
+    halves = [(0, 8191), (8192, 16383)]
+    servers = []
+    for number, (first, last) in enumerate(halves):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        servers.append(start(ClusterServer(folder)))
+        with Redis(host=HOST, port=servers[-1].port) as client:
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(first, last + 1))
+    with Redis(host=HOST, port=servers[0].port) as client:
+        client.execute_command("CLUSTER", "MEET", HOST, servers[1].port)
+    for server in servers:
+        with Redis(host=HOST, port=server.port) as client:
+            wait_until(lambda client=client: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+            wait_until(
+                lambda client=client: client.execute_command("CLUSTER INFO")["cluster_known_nodes"] == "2"
+            )
+    ports = {}
+    for namespace in ("shop", "b", "c", "d"):
+        redis = make_redis(servers[0].url, timeout_seconds=20)
+        channel = f"backend:cache:{{{namespace}}}"
+        node = redis.client.subscriber(channel)
+        port = ports[namespace] = node.connection_pool.connection_kwargs["port"]
+        slot = node.execute_command("CLUSTER KEYSLOT", f"backend:cache:{{{namespace}}}:v:x")
+        first, last = halves[[server.port for server in servers].index(port)]
+        assert first <= slot <= last
+    assert set(ports.values()) == {server.port for server in servers}
+
+
+def test_the_channel_of_an_app_is_in_the_slot_of_its_keys(redis_url):
+    """By the same hash tag."""
+    app = Flask("shop")
+    app.config["BACKEND_REDIS_URL"] = redis_url
+    BackendPatterns(app)
+    state = app.extensions["backend_patterns"]
+    assert key_slot(state.cache.channel.encode()) == key_slot(state.redis.key("cache", "x").encode())

@@ -49,6 +49,20 @@ def test_listed_origins_and_no_others_may_read(make_app, origin, answer, path, s
     assert response.headers.getlist("Vary") == ["Origin"]
 
 
+def test_what_is_remembered_of_an_origin_is_no_answer_to_another(make_app):
+    """In any order, for made-up and very long origins, and with preflights in between, which are told more."""
+    client = make_app(BACKEND_SECURITY_CORS_ORIGINS=[SHOP, ADMIN]).test_client()
+    made_up = [f"https://{number}.example" for number in range(300)]
+    for origin in (SHOP, FOREIGN, ADMIN, SHOP, f"{SHOP}{'x' * 5_000}", *made_up, SHOP.upper(), ADMIN):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+        asked, told = client.get("/api/item", headers=headers), client.options("/api/item", headers=headers)
+        wanted = origin if origin.lower() in (SHOP, ADMIN) else None
+        assert asked.headers.get("Access-Control-Allow-Origin") == wanted
+        assert told.headers.get("Access-Control-Allow-Origin") == wanted
+        assert "Access-Control-Allow-Methods" not in asked.headers
+        assert ("Access-Control-Allow-Methods" in told.headers) is (wanted is not None)
+
+
 @pytest.mark.parametrize(("origin", "answer"), [(SHOP, "*"), (FOREIGN, "*"), (None, None)])
 def test_any_origin(make_app, origin, answer):
     """`*` answers `*` to requests with an origin, the same for all, so nothing varies."""

@@ -325,6 +325,24 @@ def test_a_listener_that_fails_keeps_nobody_away(outage, log, error):
     assert ("recovery_listener_failed" in [name for name, _ in log.events]) is isinstance(error, ValueError)
 
 
+@pytest.mark.parametrize("culprit", ["listener", "log"])
+def test_nothing_ends_the_thread_that_looks(log, culprit):
+    """A listener's `sys.exit`, a log that cannot write: it looks again, else Redis would be away for ever."""
+    failures = [OSError("disk full"), SystemExit()]
+
+    def act(*_, **__):
+        if failures:
+            raise failures.pop()
+
+    if culprit == "log":
+        log.info = act
+    outage = RedisOutage(log=log, ping=bool, probe_seconds=0.001)
+    if culprit == "listener":
+        outage.on_recovery(act)
+    break_it(outage)
+    wait_until(lambda: not outage.is_down)
+
+
 def test_a_forked_child_finds_out_for_itself(outage):
     """The parent's probe, and the lock that another thread held, are not there."""
     break_it(outage)

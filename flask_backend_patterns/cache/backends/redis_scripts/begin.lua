@@ -1,25 +1,35 @@
--- Asks for the right to load a value.
--- KEYS[1]  the value
--- KEYS[2]  the lease
--- KEYS[3...]  the tags
--- ARGV[1]  owner of the lease
--- ARGV[2]  how long the lease lasts, milliseconds
--- ARGV[3]  how long a tag that is made now is kept, milliseconds
--- ARGV[4]  '1' to take the lease although there is a value
--- ARGV[5...]  a new version for each tag
--- Returns {the value or false, 1 when the lease was taken or 0, the versions}.
-local versions = versions_of(3, 5, tonumber(ARGV[3]))
-local value = redis.call('GET', KEYS[1])
-if value and not is_under(value, versions) then
-    value = false
+-- Asks for the right to load values.
+-- KEYS  for each of them: the value, the lease, the tags
+-- ARGV[1]  how long a lease lasts, milliseconds
+-- ARGV[2]  how long tags are kept at least, milliseconds: those of values that never come are gone soon
+-- ARGV[3...]  for each value: how many tags it has; owner of the lease; '1' to take the lease although there is a value;
+--   a new version for each tag
+-- Returns for each {the value or false, 1 when the lease was taken or 0, the versions}.
+local function begin(value_key, lease_key, versions, owner, takes_anyway)
+    local value = text_in(value_key)
+    if value and not is_under(value, versions) then
+        value = false
+    end
+    if value and takes_anyway ~= '1' then
+        return {value, 0, versions}
+    end
+    local lease = text_in(lease_key)
+    if lease == HOLD then
+        return {value, 1, versions} -- it may load, and `finish` will refuse what it brings
+    end
+    -- A lease that was taken under other versions is broken: what its owner loads is older than the tags.
+    if lease and string.sub(lease, -#versions - 1) == '\n' .. versions then
+        return {value, 0, versions}
+    end
+    redis.call('SET', lease_key, owner .. '\n' .. versions, 'PX', tonumber(ARGV[1]))
+    return {value, 1, versions}
 end
-if value and ARGV[4] ~= '1' then
-    return {value, 0, versions}
+
+local answers, key, argument = {}, 1, 3
+while key <= #KEYS do
+    local count = tonumber(ARGV[argument])
+    local versions = versions_of(key + 2, key + 1 + count, argument + 3, tonumber(ARGV[2]))
+    answers[#answers + 1] = begin(KEYS[key], KEYS[key + 1], versions, ARGV[argument + 1], ARGV[argument + 2])
+    key, argument = key + 2 + count, argument + 3 + count
 end
--- A lease that was taken under other versions is broken: what its owner loads is older than the tags.
-local lease = redis.call('GET', KEYS[2])
-if lease and string.sub(lease, -#versions - 1) == '\n' .. versions then
-    return {value, 0, versions}
-end
-redis.call('SET', KEYS[2], ARGV[1] .. '\n' .. versions, 'PX', tonumber(ARGV[2]))
-return {value, 1, versions}
+return answers

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from flask_backend_patterns._config import SetupError
-from flask_backend_patterns.cache.protocols import Wanted
+from flask_backend_patterns.cache.protocols import Asked, Loaded, Wanted
 
 KEPT = {"fresh_seconds": 60, "kept_seconds": 600}
 ITEM = Wanted(key="item:7", tags=("item:7", "items"))
@@ -259,6 +259,57 @@ def test_r4_an_empty_prefix_is_refused(store):
     with pytest.raises(SetupError):
         store.invalidate(prefix="", keys=[ITEM.key])
     assert payload_of(store) == b"value"
+
+
+def test_many_are_asked_for_and_stored_at_once(store):
+    """Each answer is that of its own value: there, being loaded, cold; and stored unless it was forgotten meanwhile."""
+    put(store)
+    names = ("loading", "cold", "forgotten", "given back")
+    wanted = [Wanted(key=name, tags=("items", name)) for name in names]
+    store.begin(wanted[0], owner="other", lease_seconds=60)
+    asked = [Asked(wanted=one, owner=f"me {one.key}") for one in (ITEM, *wanted)]
+    begun = store.begin_many(asked, lease_seconds=60)
+    assert [one.stored and one.stored.payload for one in begun] == [b"value", None, None, None, None]
+    assert [one.lease is not None for one in begun] == [False, False, True, True, True]
+    store.invalidate(tags=["forgotten"])
+    store.release(begun[4].lease)
+    loaded = [
+        Loaded(lease=one.lease, payload=b"x" + one.lease.wanted.key.encode(), **KEPT) for one in begun[2:]
+    ]
+    assert store.finish_many(loaded) == [True, False, False]
+    found = store.read(wanted)
+    assert [one and one.payload for one in found] == [None, b"xcold", None, None]
+    assert begin(store, wanted=wanted[3]).lease is not None
+    assert store.begin_many([], lease_seconds=1) == store.finish_many([]) == []
+
+
+@pytest.mark.parametrize("way", [{"tags": ["items"]}, {"keys": [ITEM.key]}], ids=["tag", "key"])
+def test_what_is_about_to_change_is_not_stored(store, way):
+    """On hold: there is nothing, who loads may not store, a write neither; until it is invalidated again, or time is over."""
+    if not store.is_shared:
+        pytest.skip("its values end with the process that changes them")
+    put(store)
+    before = begin(store, owner="before", is_refresh=True).lease
+    store.invalidate(**way, hold_seconds=60)
+    assert payload_of(store) is None
+    assert not store.finish(before, b"old", **KEPT)
+    lease = begin(store, owner="within").lease
+    assert lease is not None
+    assert not store.finish(lease, b"old", **KEPT)
+    store.write(ITEM, b"old", **KEPT)
+    assert payload_of(store) is None
+    late = begin(store, owner="late").lease
+    store.invalidate(**way)
+    assert late is None or not store.finish(late, b"old", **KEPT)
+    put(store)
+    assert payload_of(store) == b"value"
+    store.invalidate(**way, hold_seconds=0.05)
+    deadline = time.monotonic() + 20
+    while payload_of(store) is None:
+        assert time.monotonic() < deadline
+        lease = begin(store, owner="after", is_refresh=True).lease
+        if lease is None or not store.finish(lease, b"after", **KEPT):
+            time.sleep(0.05)
 
 
 def test_c3_of_64_threads_one_gets_the_lease(store):

@@ -1,6 +1,7 @@
 """The strategies as one would explain them: a log of what was let through, whole fractions, trial and error."""
 
 from fractions import Fraction
+from math import ceil
 
 from flask_backend_patterns.limits.settings import FIXED_WINDOW, GCRA, SLIDING_WINDOW
 
@@ -41,8 +42,8 @@ class SlidingModel(FixedModel):
         if begin is None:
             return self.amount
         in_sight = Fraction(begin + self.window - now, self.window)
-        used = counts.get(begin - self.window, 0) * in_sight + counts.get(begin, 0)
-        return int(self.amount - used) if self.amount >= used else 0
+        weighted = ceil(counts.get(begin - self.window, 0) * in_sight) - 1  # down; from a whole number too
+        return max(0, self.amount - counts.get(begin, 0) - max(0, weighted))
 
 
 class GcraModel(FixedModel):

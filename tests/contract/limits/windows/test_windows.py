@@ -137,6 +137,30 @@ def test_lets_exactly_the_amount_through_at_once(windows, strategy):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(("amount", "seconds"), [(1, 2), (1, 60), (2, 60), (3, 60), (10, 1)])
+def test_who_keeps_asking_gets_the_rate(windows, clock, strategy, amount, seconds):
+    """Small rates too: ten windows let ten amounts through, and nobody is told to wait longer than a window."""
+    clock.now = START
+    allowed = 0
+    for _ in range(10 * 40):
+        standing = one(windows, charge(amount=amount, seconds=seconds, strategy=strategy))
+        allowed += standing.is_allowed
+        assert standing.retry_seconds <= seconds
+        clock.now += seconds * SECOND // 40
+    assert 10 * amount <= allowed <= 11 * amount
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(("amount", "seconds"), [(1, 2), (2, 60), (5, 60)])
+def test_a_steady_caller_is_never_refused(windows, clock, strategy, amount, seconds):
+    """Who comes just as often as the rate says, to the microsecond."""
+    clock.now = START
+    for _ in range(3 * amount + 2):
+        assert one(windows, charge(amount=amount, seconds=seconds, strategy=strategy)).is_allowed
+        clock.now += seconds * SECOND // amount
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_cost_of_nothing_only_looks(windows, strategy):
     """Looking changes nothing, and is never refused."""
     for _ in range(3):
@@ -228,14 +252,16 @@ def test_nothing_asked_is_nothing_answered(windows):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_redis_forgets_what_does_not_matter_any_more(shared_redis, strategy):
-    """By Redis's own clock: each key lives until everything is there again, and a second; refusals write nothing."""
+    """By Redis's own clock: each key lives until it says nothing any more, and a second; refusals write nothing."""
     windows = RedisWindows(shared_redis)
     key = shared_redis.key("limits", "a")
     reset = one(windows, charge(strategy=strategy, seconds=30)).reset_seconds
-    assert reset - 10 < shared_redis.client.pttl(key) / 1000 <= reset + 1.001
+    life = 60 if strategy == SLIDING_WINDOW else reset  # the next window goes on from where this one ends
+    assert life - 10 < shared_redis.client.pttl(key) / 1000 <= life + 1.001
     windows.charge([charge(strategy=strategy, seconds=7200, cost=4)])
     longest = one(windows, charge(strategy=strategy, seconds=7200, cost=0)).reset_seconds
     windows.charge([charge(strategy=strategy, seconds=30)])  # the shorter limit of a key cuts nothing off
+    longest = 14_400 if strategy == SLIDING_WINDOW else longest
     assert longest - 10 < shared_redis.client.pttl(key) / 1000 <= longest + 1.001
     windows.charge([charge("b", strategy=strategy), charge(strategy=strategy, seconds=7200, cost=4)])
     windows.charge([charge("b", strategy=strategy, cost=0)])

@@ -1,6 +1,6 @@
 """A process that reads one key through its near cache all the time; tells when it first sees a wanted value.
 
-Run as `near_process.py <url>`. Reads wanted values, one a line; answers each with the monotonic time at which a near hit gave it.
+Run as `near_process.py <url> [<database>]`: the value stands in Redis, or in a table. Reads wanted values, one a line; answers each with the monotonic time at which a near hit gave it.
 """
 
 import sys
@@ -8,19 +8,25 @@ import time
 
 from flask import Flask
 from redis import Redis
+from sqlalchemy import create_engine, text
 
 from flask_backend_patterns import BackendPatterns
 from flask_backend_patterns.cache import get_or_load
 
 
-def main(url):
+def main(url, database=None):
     app = Flask("aside")
     app.config.update(BACKEND_REDIS_URL=url, BACKEND_REDIS_TIMEOUT_SECONDS=20)
     BackendPatterns(app)
     redis = Redis.from_url(url)
 
+    engine = None if database is None else create_engine(database)
+
     def load():
-        return int(redis.get("row") or 0)
+        if engine is None:
+            return int(redis.get("row") or 0)
+        with engine.connect() as connection:
+            return connection.scalar(text("SELECT number FROM counters WHERE id = 1"))
 
     with app.app_context():
         near = app.extensions["backend_patterns"].cache.aside.near
@@ -38,4 +44,4 @@ def main(url):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

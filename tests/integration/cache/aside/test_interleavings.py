@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 
 import pytest
 
@@ -47,7 +48,7 @@ WAYS = {
     "tag": lambda row, value, _: (setattr(row, "value", value), invalidate(tags=["u"])),
     "key": lambda row, value, _: (setattr(row, "value", value), invalidate(keys=["k"])),
     "prefix": lambda row, value, _: (setattr(row, "value", value), invalidate(prefix="k")),
-    "everything": lambda row, value, _: (setattr(row, "value", value), invalidate(tags=["*"])),
+    "everything": lambda row, value, _: (setattr(row, "value", value), invalidate(everything=True)),
     "write": lambda row, value, _: (setattr(row, "value", value), write_through("k", value, tags=["t", "u"])),
     "commit, tag": lambda row, value, session_of: committed(session_of, row, value, tags=["t"]),
     "commit, key": lambda row, value, session_of: committed(session_of, row, value, keys=["k"]),
@@ -149,3 +150,35 @@ def test_two_commits_that_write_one_key_leave_neither_old(cache_app, session_of)
                 row.value = value
                 session.commit()
         assert get_or_load("k2", lambda row=row: row.value) == row.value
+
+
+def test_who_asks_after_anothers_invalidation_does_not_get_what_was_read_before(make_app):
+    """Two processes (here: apps): nothing is overtaken in the reader's own, so what it has loaded is not current."""
+    reader, writer = (make_app(BACKEND_REDIS_TIMEOUT_SECONDS=20) for _ in range(2))
+    flights = reader.extensions["backend_patterns"].cache.aside.flights
+    is_loading, go_on, results = threading.Event(), threading.Event(), {}
+
+    def ask(name, load):
+        with reader.app_context():
+            results[name] = get_or_load("k", load, tags=["t"], near=False)
+
+    def old():
+        is_loading.set()
+        go_on.wait(30)
+        return "old"
+
+    threads = [threading.Thread(target=ask, args=("first", old))]
+    threads[0].start()
+    assert is_loading.wait(30)
+    with writer.app_context():
+        invalidate(tags=["t"])
+    threads.append(threading.Thread(target=ask, args=("second", lambda: "new")))
+    threads[1].start()
+    deadline = time.monotonic() + 20
+    while not any(flights.has_waiters(flight) for flight in list(flights._flights.values())):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert results["second"] == "new"

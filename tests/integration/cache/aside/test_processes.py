@@ -71,6 +71,16 @@ def test_a_killed_loader_is_taken_over_by_exactly_one(two, redis):
     assert redis.get("loads") == b"2"
 
 
+def test_a_fork_during_a_load(redis_url):
+    """The child loads, forgets and waits by itself; the parent's load goes on, and is the one for both."""
+    process = start("forking_process.py", redis_url)
+    said, _ = process.communicate(timeout=60)
+    child, parent = map(json.loads, said.splitlines())
+    assert child == ["by the child", "again", "by the parent"]
+    assert parent == [["by the parent"] * 4, 1]
+    assert process.returncode == 0
+
+
 def test_another_process_follows_within_milliseconds(cache_app, redis, redis_url, capsys):
     """Measured from the return of the commit; the documented bound is 50 ms (p99), the test allows a busy machine."""
     process = ready(start("near_process.py", redis_url))

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from flask_caching import Cache
 
+from flask_backend_patterns import BackendPatterns
 from flask_backend_patterns._config import SetupError
 from flask_backend_patterns._redis import RedisSettings, connect
 from flask_backend_patterns.cache.backends.app_redis import url_of
@@ -108,6 +109,16 @@ def test_the_apps_cache_on_our_redis_shares_our_connection_and_feed(base, app_on
     assert store._redis is base.redis
     assert store.reaches_near_caches
     assert store.prefix == "mine:backend:cache:{shop}:"
+
+
+def test_the_apps_cache_on_our_redis_is_found_while_that_is_away(base, app_on_redis):
+    """Which store an app gets needs no answer of Redis: calls load meanwhile."""
+    app, _ = app_on_redis(CACHE_KEY_PREFIX="mine:")
+    base.redis.outage._down_since = 0.0
+    try:
+        assert find(app, base, "flask-caching")._redis is base.redis
+    finally:
+        base.redis.outage._down_since = None
 
 
 @pytest.mark.parametrize(
@@ -215,6 +226,31 @@ def test_r4_a_clear_that_would_empty_our_redis_is_refused(base, app_on_redis, cl
         assert cache.get("a") == 1
     cache.clear()
     assert client.exists("backend:limits:{shop}:x") == 0
+
+
+@pytest.mark.parametrize("order", ["before us", "after us"])
+@pytest.mark.parametrize("is_cache_on", [True, False])
+def test_r4_is_refused_though_nobody_has_asked_for_a_value(
+    app_on_redis, client, redis_url, order, is_cache_on
+):
+    """From `init_app` on, or from the first request on for a Cache that came after us; also with our cache off."""
+    config = {"BACKEND_REDIS_URL": redis_url, "BACKEND_CACHE_ENABLED": is_cache_on}
+    if order == "before us":
+        app, cache = app_on_redis(CACHE_KEY_PREFIX="")
+        app.config.update(config)
+        BackendPatterns(app)
+    else:
+        app = Flask("shop")
+        app.config.update(config)
+        BackendPatterns(app)
+        _, cache = app_on_redis(CACHE_KEY_PREFIX="")
+        cache.init_app(app, {**cache.config, "CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url})
+        app.test_client().get("/")
+    client.set("backend:limits:{shop}:x", "1")
+    with app.app_context(), pytest.raises(SetupError, match="CACHE_KEY_PREFIX"):
+        cache.clear()
+    assert client.dbsize() == 1
+    app.extensions["backend_patterns"].redis.close()
 
 
 @pytest.mark.parametrize("kind", ["prefix", "other database", "no redis of ours"])

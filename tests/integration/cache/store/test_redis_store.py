@@ -16,6 +16,7 @@ KEPT = {"fresh_seconds": 60, "kept_seconds": 600}
 ITEM = Wanted(key="item:7", tags=("item:7", "items"))
 PREFIX = "backend:cache:{shop}:"
 DAY = 86_400
+CHANNEL = "backend:cache:shop"
 
 
 def put(store, wanted=ITEM, payload=b"value", **options):
@@ -101,19 +102,77 @@ def test_foreign_bytes_under_our_names_are_misses(store, client, tags):
 
 
 @pytest.mark.parametrize("kind", ["list", "hash"])
-def test_values_of_another_type_are_misses_or_a_cache_error(store, client, kind):
-    """Never another exception, also in a script."""
+@pytest.mark.parametrize("name", ["v:item:7", "l:item:7", "t:items", "t:item:7"])
+def test_keys_of_another_type_are_misses_and_made_anew(store, client, kind, name):
+    """Whatever somebody has put there: neither an exception nor a value that is never kept again."""
     put(store)
-    client.delete(PREFIX + "v:item:7")
+    client.delete(PREFIX + name)
     if kind == "list":
-        client.rpush(PREFIX + "v:item:7", "x")
+        client.rpush(PREFIX + name, "x")
     else:
-        client.hset(PREFIX + "v:item:7", "x", "y")
-    assert store.read([ITEM]) == [None]
-    with pytest.raises(CacheError):
-        store.begin(ITEM, owner="me", lease_seconds=60)
-    assert store.invalidate(keys=["item:7"]) == 1
+        client.hset(PREFIX + name, "x", "y")
+    assert store.read([ITEM]) == ([None] if name[0] != "l" else store.read([ITEM]))
+    store.invalidate(keys=["none"])
+    lease = store.begin(ITEM, owner="me", lease_seconds=60, is_refresh=True).lease
+    assert store.finish(lease, b"new", **KEPT)
+    assert store.read([ITEM])[0].payload == b"new"
+
+
+@pytest.mark.parametrize("version", [b"\xff" * 16, b"\x80abc", b"", b"x" * 100])
+def test_versions_that_are_not_ours_are_taken_or_made_anew(store, client, version):
+    """Bytes that are no text, and such of another length."""
     put(store)
+    client.set(PREFIX + "t:items", version)
+    assert store.read([ITEM]) == [None]
+    lease = store.begin(ITEM, owner="me", lease_seconds=60).lease
+    store.renew([lease], lease_seconds=60)
+    assert store.finish(lease, b"new", **KEPT)
+    assert store.read([ITEM])[0].payload == b"new"
+
+
+def test_a_tag_of_a_value_that_never_comes_is_soon_gone(store, client):
+    """Else strangers who ask for what is not there fill Redis; a load that takes long keeps its tags alive."""
+    lease = store.begin(ITEM, owner="me", lease_seconds=5).lease
+    assert 60 < seconds_left(client, "t:items") <= 65
+    store.release(lease)
+    lease = store.begin(ITEM, owner="me", lease_seconds=5).lease
+    for tag in ("t:items", "t:item:7"):
+        client.pexpire(PREFIX + tag, 50)
+    store.renew([lease], lease_seconds=5)
+    assert 60 < seconds_left(client, "t:items") <= 65
+    assert 60 < seconds_left(client, "t:item:7") <= 65
+    client.pexpire(PREFIX + "t:items", 50)
+    store.begin(Wanted(key="other", tags=("items",)), owner="me", lease_seconds=5)
+    assert 60 < seconds_left(client, "t:items") <= 65
+    assert store.finish(lease, b"value", **KEPT)
+
+
+def test_what_is_on_hold_is_not_held_for_longer(store, client):
+    """By those who begin a load of it, or go on with one."""
+    lease = store.begin(ITEM, owner="me", lease_seconds=60).lease
+    store.invalidate(tags=["items"], hold_seconds=5)
+    store.begin(ITEM, owner="you", lease_seconds=60)
+    store.renew([lease], lease_seconds=60)
+    assert seconds_left(client, "t:items") <= 5
+
+
+def test_values_of_another_server_are_forgotten(store, client):
+    """One started again from a snapshot, or a replica that took over, may lack the last invalidations."""
+    wanted = Wanted(key="item:7", tags=("item:7", "*"))
+    put(store, wanted)
+    assert store.read([wanted])[0].payload == b"value"
+    assert client.get(PREFIX + "server").decode() == client.info("server")["run_id"]
+    client.set(PREFIX + "server", "of another one")
+    assert store.read([wanted])[0].payload == b"value"  # on a connection that was there before
+    store._redis.close()
+    with client.pubsub() as heard:
+        heard.subscribe(CHANNEL)
+        heard.get_message(timeout=20)
+        assert store.read([wanted]) == [None]
+        assert decode_keys(heard.get_message(timeout=20)["data"]) == ("t:*",)
+    put(store, wanted)
+    store._redis.close()
+    assert store.read([wanted])[0].payload == b"value"
 
 
 def trips(client, store, act):

@@ -183,7 +183,10 @@ def test_an_undeclared_view_that_asks_who_calls_is_not_kept(site):
     """Public or not declared at all: the actor was asked for while the view ran."""
     site.view(public(reason="all"), cached_view(60), answer=who)
     assert [site.get(actor=actor).json["who"] for actor in ("ann", "bob", None)] == ["ann", "bob", ""]
-    assert len(site.log.named("view_not_cached")) == 1
+    assert [said["reason"] for said in site.log.named("view_not_cached")] == [
+        "credentials",
+        "authentication-inside",
+    ]
 
 
 def test_being_asked_before_the_view(site):
@@ -336,3 +339,92 @@ def test_private_caches_are_allowed_behind_authentication(site):
     site.view(require_auth, endpoint="silent", path="/silent")
     assert site.get("/said", actor="ann").headers["Cache-Control"] == "private, max-age=5"
     assert site.get("/silent", actor="ann").headers["Cache-Control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize(
+    "sent", [{"json": {"q": "evil"}}, {"data": {"q": "evil"}}, {"data": "x", "headers": {"X": "1"}}]
+)
+def test_a_get_with_a_body_neither_makes_nor_takes_an_entry(site, sent):
+    """The body is no part of the key, and a view may answer by it: else one caller chooses what all others get."""
+    site.view(cached_view(60), answer=lambda: {"q": request.form.get("q") or request.get_json(silent=True)})
+    client = site.app.test_client()
+    first = client.get("/x", **sent)
+    assert "bypass; detail=request-body" in first.headers["Cache-Status"]
+    assert client.get("/x").json == {"q": None}
+    assert client.get("/x", **sent).json == first.json
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_bypassed"),
+    [
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, True),
+        ({"CONTENT_LENGTH": "x"}, True),
+        ({"CONTENT_LENGTH": "0"}, False),
+        ({"CONTENT_LENGTH": ""}, False),
+    ],
+)
+def test_whatever_may_announce_a_body_counts(site, environ, is_bypassed):
+    """Chunks have no length; no bytes are no body."""
+    site.view(cached_view(60))
+    status = site.app.test_client().get("/x", environ_overrides=environ).headers["Cache-Status"]
+    assert ("request-body" in status) is is_bypassed
+
+
+@pytest.mark.parametrize("reads", ["headers", "authorization", "before"])
+def test_a_public_view_is_not_kept_for_who_shows_credentials(site, reads):
+    """RFC 9111, 3.5: that everybody may call says not that everybody gets the same. `shared` says that."""
+
+    def see():
+        return {
+            "headers": lambda: request.headers.get("Authorization"),
+            "authorization": lambda: str(request.authorization),
+            "before": lambda: g.seen,
+        }[reads]()
+
+    @site.app.before_request
+    def look():
+        if reads == "before":
+            g.seen = str(request.authorization)
+
+    site.view(public(reason="all"), cached_view(60), answer=lambda: {"seen": see()})
+    site.view(public(reason="all"), cached_view(60, vary_on=["shared"]), path="/said", endpoint="said")
+    for _ in range(2):
+        assert "YTpi" in str(site.get(Authorization="Basic YTpi").json)
+        assert "YTpi" not in str(site.get().json)
+    assert len({site.get("/said", Authorization=f"Basic YTpi{n}").json["run"] for n in range(3)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("vary_on", "is_kept"),
+    [(None, False), (["shared"], False), (["roles"], False), (["cookie:uid"], True), (["actor"], True)],
+)
+def test_a_view_that_reads_cookies_has_to_say_by_which_it_varies(site, vary_on, is_kept):
+    """Else the first visitor's answer would be everybody's. Who sends none has what all such visitors get."""
+    says_who = vary_on in (["shared"], ["roles"], ["actor"])
+    guards = [require_auth(optional=True)] if says_who else []
+    site.view(
+        *guards, cached_view(60, vary_on=vary_on), answer=lambda: {"uid": request.cookies.get("uid", "-")}
+    )
+    client = site.app.test_client()
+    client.set_cookie("uid", "ann")
+    assert client.get("/x").json == {"uid": "ann"}
+    status = client.get("/x").headers["Cache-Status"]
+    assert ("hit" in status) is is_kept
+    if not is_kept:
+        assert [said["reason"] for said in site.log.named("view_not_cached")] == ["cookies"]
+    if vary_on != ["actor"]:
+        assert site.get().json == {"uid": "-"}
+
+
+def test_cookies_that_the_session_is_read_from_are_not_the_views(site):
+    """Opening the session reads cookies, before the view and for every request: that keeps nothing from being kept."""
+    site.view(cached_view(60))
+    client = site.app.test_client()
+    client.set_cookie("theme", "dark")
+    assert [client.get("/x").json["run"] for _ in range(3)] == [1, 1, 1]
+
+
+def test_every_answer_that_is_not_kept_says_why(site):
+    """`Cache-Status` has a detail for a failure, too."""
+    site.view(cached_view(60), answer=lambda: Response(status=503))
+    assert site.get().headers["Cache-Status"] == '"site"; fwd=miss; detail=status'

@@ -13,7 +13,7 @@ from flask_backend_patterns.errors import RateLimitError
 def make_app(**config):
     app = Flask("banning", static_folder=None)
     app.config.update(
-        {"BACKEND_LIMITS_BAN_AFTER": 3, "BACKEND_LIMITS_BAN_PATHS": "/wp-*, *.php, /.env"} | config
+        {"BACKEND_LIMITS_BAN_AFTER": 3, "BACKEND_LIMITS_BAN_PATHS": "/wp-*, *.php, .env"} | config
     )
     BackendPatterns(app)
     api = Blueprint("api", "api")
@@ -104,6 +104,34 @@ def test_paths_of_scanners(path, bans):
     """Only what the app has nothing at; the request itself is a 404, the next one is turned away."""
     app = make_app()
     assert ask(app, path).status_code in (200, 404, 405)
+    assert is_banned(app) is bans
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("application/json, text/html", "application/json"),
+        ("*/*", "application/json"),
+    ],
+)
+def test_a_browser_is_shown_a_page(accept, kind):
+    """Who asks for pages is told in one."""
+    app = make_app()
+    ask(app, "/wp-login.php")
+    answer = ask(app, "/fine", Accept=accept)
+    assert (answer.status_code, answer.content_type) == (403, kind)
+    assert "is banned for a while" in answer.text
+    assert int(answer.headers["Content-Length"]) == len(answer.data)
+
+
+@pytest.mark.parametrize("path", ["/wp-login.php", "/refused"])
+@pytest.mark.parametrize(("site", "bans"), [("cross-site", False), ("same-origin", True), ("none", True)])
+def test_nobody_is_banned_for_what_another_sites_page_asks(path, site, bans):
+    """`<img src=//api/wp-login.php>` on a page of somebody else is not what the visitor has done."""
+    app = make_app()
+    for _ in range(5):
+        assert ask(app, path, **{"Sec-Fetch-Site": site}).status_code in (404, 429, 403)
     assert is_banned(app) is bans
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from flask import Flask, jsonify
+from werkzeug.routing import BaseConverter
 
 from flask_backend_patterns import BackendPatterns, Blueprint
 from flask_backend_patterns.limits.decorators import rate_limit
@@ -14,8 +15,14 @@ CONFIG = {
 }
 
 
+def limited_by_address(path):
+    return rate_limit("2/hour", key="address", name=path)(lambda **_: {"fine": True})
+
+
 def make_app(**config):
     app = Flask("refusing")
+    if (change := config.pop("before", None)) is not None:
+        change(app)
     app.config.update(CONFIG | config)
     BackendPatterns(app)
     app.seen = []
@@ -23,6 +30,8 @@ def make_app(**config):
     api = Blueprint("api", "api")
     api.get("/plain")(rate_limit("2/hour", key="address", name="plain")(lambda: {"fine": True}))
     api.get("/actor")(rate_limit("2/hour", name="by actor")(lambda: {"fine": True}))
+    for path in ("/items/<int:number>", "/items/<int:number>/parts", "/items/special"):
+        api.add_url_rule(path, path, limited_by_address(path), provide_automatic_options=False)
     api.get("/own")(rate_limit("2/hour", key=lambda: "all", name="own")(lambda: {"fine": True}))
     api.get("/some")(rate_limit("2/hour", key="address", when=lambda: True)(lambda: {"fine": True}))
     api.get("/costly")(rate_limit("2/hour", key="address", cost=lambda: 1)(lambda: {"fine": True}))
@@ -53,6 +62,62 @@ def test_the_second_refusal_is_the_first_again(redis_url, path, accept):
         assert shown["request_id"] == again.headers["X-Request-ID"] != first.headers["X-Request-ID"]
         assert abs(int(again.headers["Retry-After"]) - int(first.headers["Retry-After"])) <= 30
     assert len(app.seen) == 3
+
+
+OTHERS = [
+    ("/items/7", {}, 0),
+    ("/items/3", {"query_string": {"page": 2}}, 0),
+    ("/items/3", {"headers": {"Accept": "image/png"}}, 0),
+    ("/items/3", {"headers": {"Authorization": "Bearer x"}}, 0),
+    ("/items/3", {"headers": {"Accept": "text/html"}}, 1),
+    ("/items/3", {"headers": {"Origin": "https://a.example"}}, 1),
+    ("/items/x", {}, 1),  # 404
+    ("/items/7/", {}, 1),
+    ("/items/special", {}, 1),
+    ("/items/7/parts", {}, 1),
+]
+
+
+@pytest.mark.parametrize(("path", "options", "asked"), OTHERS)
+def test_a_refusal_holds_for_all_of_the_route(path, options, asked):
+    """Whatever the path's arguments and the query are, and whoever asks; and for no other route."""
+    app = make_app()
+    client = app.test_client()
+    assert [client.get("/items/3").status_code for _ in range(4)] == [200, 200, 429, 429]
+    assert len(app.seen) == 3
+    answer = client.get(path, **options)
+    assert len(app.seen) == 3 + asked
+    assert (answer.status_code == 429) is (path in ("/items/3", "/items/7"))
+
+
+class Whole(BaseConverter):
+    """Of the app: it may look anything up."""
+
+
+def wrap(app):
+    inner = app.wsgi_app
+    app.wsgi_app = lambda environ, start: inner({**environ, "PATH_INFO": "/plain"}, start)
+
+
+KNOWN_TO_THE_APP_ALONE = {
+    "a converter of the app's": lambda app: app.url_map.converters.update(int=Whole),
+    "routes by subdomain": lambda app: setattr(app, "subdomain_matching", True),
+    "a wrapper further in": wrap,
+    "a header of the app's": lambda app: app.after_request(
+        lambda answer: answer.headers.add("X-Path", "x") or answer
+    ),
+}
+
+
+@pytest.mark.parametrize("change", KNOWN_TO_THE_APP_ALONE.values(), ids=KNOWN_TO_THE_APP_ALONE)
+def test_where_a_path_may_mean_something_else_it_is_asked_again(change):
+    """Only where Flask alone says what a path leads to, and nothing in the answer may be of the path, does a route stand for it."""
+    app = make_app(before=change)
+    client = app.test_client()
+    assert [client.get("/items/3").status_code for _ in range(3)][-1] == 429
+    seen = len(app.seen)
+    assert client.get("/items/4").status_code == 429
+    assert len(app.seen) == seen + 1
 
 
 @pytest.mark.parametrize("path", ["/own", "/some", "/costly"])

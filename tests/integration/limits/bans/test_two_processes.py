@@ -59,8 +59,8 @@ def test_a_flood_over_two_processes_is_counted_as_one(processes, redis_url):
         process.tell("10.0.0.1", 300)
     answers = [process.answer() for process in processes]
     refused = sum(answer["429"] for answer in answers)
-    # The one that bans answers 201; each process may learn of it one refusal late.
-    assert 201 <= refused <= 203
+    # The other one may have kept back an eighth, and learn of it one refusal late.
+    assert 201 <= refused <= 203 + 200 // 8
     assert sum(answer.get("403", 0) for answer in answers) == 600 - refused
     lifted = cli(make_app(BACKEND_REDIS_URL=redis_url, BACKEND_REDIS_NAMESPACE="banning"), "lift", "10.0.0.1")
     assert lifted.exit_code == 0

@@ -38,6 +38,18 @@ OUTCOMES = {
 }
 
 
+# The same where `failed` says it.
+FORM_OUTCOMES = {
+    "the form again": (lambda: "Wrong password.", 200, "failure"),
+    "the form again in a tuple": (lambda: ("Wrong password.", 200), 200, "failure"),
+    "401": (lambda: abort(401), 401, "failure"),
+    "403 returned": (lambda: ("no", 403), 403, "failure"),
+    "a redirect": (lambda: redirect("/"), 302, "success"),
+    "404 returned": (lambda: ("none", 404), 404, "nothing"),
+    "500": (lambda: ("broken", 500), 500, "nothing"),
+}
+
+
 class Site:
     """An app with one login view in each form; `outcome` is what the view does."""
 
@@ -74,7 +86,11 @@ class Site:
         self.app.register_blueprint(api)
 
     def post(self, path="/function", email="ada@x.com", address="10.0.0.1", **options):
-        given = options if options.keys() & {"json", "data", "headers"} else {"json": {"email": email}}
+        given = (
+            options
+            if options.keys() & {"json", "data", "headers", "query_string"}
+            else {"json": {"email": email}}
+        )
         return self.app.test_client().post(path, environ_base={"REMOTE_ADDR": address}, **given)
 
     def fail(self, count, **options):
@@ -103,6 +119,18 @@ def test_what_counts(outcome, status, meaning):
     left = site.fail(4).count(401)
     # A success forgets, and the address passes the account's limit from then on.
     assert left == {"failure": 0, "success": 4, "nothing": 1}[meaning]
+
+
+@pytest.mark.parametrize(("outcome", "status", "meaning"), FORM_OUTCOMES.values(), ids=FORM_OUTCOMES)
+def test_what_counts_where_the_view_says_it(outcome, status, meaning):
+    """`failed` sees the response, in whatever form the view gave it; the form again with 200 is a failure then."""
+    site = Site(
+        LIMITS | {"failed": lambda response: response.status_code == 200 and b"Wrong" in response.data}
+    )
+    site.fail(2)
+    site.outcome = outcome
+    assert site.post().status_code == status
+    assert site.fail(4).count(401) == {"failure": 0, "success": 4, "nothing": 1}[meaning]
 
 
 def test_the_owner_cannot_be_locked_out():
@@ -140,6 +168,33 @@ def test_where_the_account_stands(account, options):
 
 
 @pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"data": b'{"email": "ada@x.com"}', "content_type": "text/plain"},
+        {"query_string": {"email": "ada@x.com"}},
+    ],
+)
+def test_to_write_the_account_elsewhere_is_no_way_round(elsewhere):
+    """A view may read it whatever the type is said to be; the limit does too."""
+    site = Site(LIMITS)
+    assert [site.fail(1, address=f"10.0.0.{number}", **elsewhere)[0] for number in range(3)] == [401] * 3
+    assert site.fail(1, address="10.0.0.9", json={"email": "ada@x.com"}) == [429]
+
+
+@pytest.mark.parametrize(
+    "hidden", [{"json": {"email": ["ada@x.com"]}}, {"headers": {"X-Email": "ada@x.com"}}]
+)
+def test_who_hides_the_account_shares_one(hidden):
+    """From whatever address; and a right login among them opens nothing to the others, nor shuts it for who hides nothing."""
+    site = Site(LIMITS)
+    assert site.post(address="10.0.0.1", **hidden).status_code == 200
+    statuses = [site.fail(1, address="10.0.0.1", **hidden)[0] for _ in range(4)]
+    assert statuses == [401] * 3 + [429]
+    assert site.fail(1, address="10.0.0.2", **hidden) == [429]
+    assert site.fail(1, address="10.0.0.2", json={"email": "ada@x.com"}) == [401]
+
+
+@pytest.mark.parametrize(
     "options",
     [
         {"json": {}},
@@ -159,7 +214,7 @@ def test_where_the_account_stands(account, options):
     ids=range(13),
 )
 def test_hostile_bodies(options):
-    """What holds no account counts for the address alone, and is never a 500."""
+    """Never a 500."""
     site = Site(LIMITS | {"per_address": "4/hour", "per_account": "100/hour"})
     assert site.fail(6, **options) == [401] * 4 + [429] * 2
 
@@ -214,6 +269,7 @@ def test_it_is_documented_and_listed():
         {"account": "a", "kind": ""},
         {"account": "a", "kind": "a b"},
         {"account": None, "kind": None},
+        {"account": None, "failed": 401},
     ],
 )
 def test_what_cannot_be_declared(options):

@@ -12,6 +12,8 @@ from redis import Redis
 from flask_backend_patterns import Blueprint, RateLimitError, public, require_auth, require_permission
 from flask_backend_patterns.limits import rate_limit
 
+from .conftest import Shop
+
 # What threads in the background say, of this app or of one before: no request waits for it.
 KEEPS_CONNECTED = {"PING", "HELLO", "CLIENT", "SUBSCRIBE", "INFO"}
 
@@ -76,6 +78,12 @@ def test_a_header_counts_its_values(counted_shop, value):
     assert counted_shop.statuses(2) == [200, 429]
 
 
+def test_the_headers_that_wsgi_keeps_elsewhere_are_counted_too(shop):
+    """Content-Type is not among the others."""
+    shop.route(rate_limit("1/minute", key="header:Content-Type")(view))
+    assert [shop.status(headers={"Content-Type": kind}) for kind in ("a/b", "c/d", "a/b")] == [200, 200, 429]
+
+
 def test_a_function_counts_what_it_gives(shop):
     """It gets path arguments by name, and may look at the request."""
     shop.route(
@@ -104,12 +112,12 @@ def test_a_function_of_the_user_that_raises_is_the_users_error(shop, option):
     [
         ("key", None, TypeError),
         ("key", object(), TypeError),
-        ("cost", -1, ValueError),
+        ("cost", True, ValueError),
         ("cost", "2", ValueError),
     ],
 )
 def test_a_function_that_gives_nonsense_is_told_so(shop, option, value, error):
-    """An object without a stable text would count nobody; a negative cost would make room."""
+    """An object without a stable text would count nobody."""
     shop.app.testing = True
     shop.route(rate_limit("1/minute", **{option: lambda: value})(view))
     with pytest.raises(error, match=f"{option}="):
@@ -117,6 +125,27 @@ def test_a_function_that_gives_nonsense_is_told_so(shop, option, value, error):
 
 
 # --- how much, and whether ---
+
+
+@pytest.mark.parametrize("number", ["-5", "-99999999999999999999", "1"])
+def test_a_cost_below_zero_is_a_request_like_any_other(counted_shop, number):
+    """It comes from the client: no error of ours, and no room made."""
+    counted_shop.route(rate_limit("2/minute", cost=lambda: int(request.args["n"]))(view))
+    assert counted_shop.statuses(3, f"/x?n={number}") == [200, 200, 429]
+
+
+def test_what_never_fits_is_not_told_to_come_back(shop, recorder):
+    """A 429 without Retry-After that says why; the log names the cost, once."""
+    recorded = Shop()
+    recorded.route(rate_limit("2/minute", name="export", cost=lambda: int(request.args["n"]))(view))
+    for _ in range(2):
+        refused = recorded.ask("/x?n=11")
+        assert refused.status_code == 429
+        assert "Retry-After" not in refused.headers
+        assert refused.json["error"]["message"] == "This request weighs more than is let through at all."
+    assert [fields["cost"] for fields in recorder.named("rate_limited")] == [11]
+    assert recorded.statuses(3, "/x?n=1") == [200, 200, 429]
+    assert "Retry-After" in recorded.ask("/x?n=1").headers
 
 
 def test_cost_is_what_a_request_weighs(counted_shop):
@@ -167,6 +196,17 @@ def test_who_is_not_let_in_is_counted_by_address(counted_shop):
     assert counted_shop.statuses(3, actor="forged") == [401, 429, 429]
     assert counted_shop.status(actor="7") == 429
     assert counted_shop.status(actor="7", address="10.0.0.2") == 200
+
+
+@pytest.mark.parametrize("key", ["actor", "api_key"])
+def test_a_failed_authentication_does_not_come_to_the_limits_by_identity(counted_shop, key):
+    """A 401 takes nothing from an address by a limit of actors; where anybody may call, the address counts."""
+    counted_shop.route(rate_limit("1/minute", key=key)(require_permission("orders:read")(view)))
+    counted_shop.route(rate_limit("1/minute", key=key)(view), "/open")
+    assert counted_shop.statuses(3) == [401] * 3
+    with counted_shop.ask() as response:
+        assert "RateLimit" not in response.headers
+    assert counted_shop.statuses(2, "/open") == [200, 429]
 
 
 def test_a_refusal_takes_nothing_from_the_other_limits(counted_shop):
@@ -303,3 +343,16 @@ def test_blocks_that_are_made_anew_each_time_are_not_kept_for_ever(shop):
         with pytest.raises(RateLimitError), rate_limit("1500/hour", name="many", key=lambda: "all"):
             pytest.fail("not entered")
     assert len(enforcement._alone) <= 1_000
+
+
+def test_a_flood_of_callers_is_no_flood_of_lines(recorder):
+    """A header can be anything: some callers are named, the others counted."""
+    shop = Shop()
+    shop.route(rate_limit("1/minute", key="header:X-Tenant")(view))
+    for number in range(100):
+        assert shop.statuses(2, headers={"X-Tenant": str(number)}) == [200, 429]
+    assert len(recorder.named("rate_limited")) == 20
+    clock = shop.state.limits.enforcement._told
+    clock._clock = lambda: 1e9
+    shop.statuses(2, headers={"X-Tenant": "another"})
+    assert recorder.named("rate_limited")[-1]["callers_not_shown"] == 80

@@ -87,13 +87,13 @@ def test_a_refusal_is_an_error_like_any_other(api_shop):
             assert response.status_code == 429
             assert response.json["error"]["code"] == "RATE_LIMIT_EXCEEDED"
             assert response.json["error"]["details"] == [
-                {"policy": "default", "message": 'The limit "default" is 5/minute.'}
+                {"policy": "default", "message": 'The limit "default" is 5 requests per minute.'}
             ]
             assert 1 <= int(response.headers["Retry-After"]) <= 120
             assert response.headers["RateLimit"].startswith('"default";r=0;t=')
             assert response.headers["RateLimit-Policy"] == POLICY
     with api_shop.ask("/ok?as=problem", headers={"Accept": "application/problem+json"}) as response:
-        assert response.json["errors"] == [{"detail": 'The limit "default" is 5/minute.'}]
+        assert response.json["errors"] == [{"detail": 'The limit "default" is 5 requests per minute.'}]
 
 
 def test_an_error_page_of_the_app_keeps_retry_after(shop):
@@ -125,7 +125,7 @@ def test_names_are_escaped_and_told_apart(shop):
         view = limit(view)
     shop.route(view)
     with shop.ask() as response:
-        named = r'"so \"so\" \\ la";q=9;w=60, "actor";q=8;w=60, "actor-2";q=7;w=60, "lambda";q=6;w=90'
+        named = r'"so \"so\" \\ la";q=9;w=60, "actor";q=8;w=60, "actor-2";q=7;w=60, "x";q=6;w=90'
         assert response.headers["RateLimit-Policy"] == named
 
 

@@ -173,3 +173,42 @@ def test_the_audit_shows_the_limits(make_shop):
     assert said[("/own", "GET")] == "9/minute by address"
     assert said[("/free", "GET")] == "none"
     assert (said[("/x", "GET")], said[("/x", "POST")]) == (None, "5/90 s by header X-Tenant")
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"DEFAULT_TIERS": {"partner": "5/minute"}}, "BACKEND_LIMITS_DEFAULT_TIERS"),
+        (
+            {"DEFAULT": "5/minute", "DEFAULT_KEY": "user"},
+            r"'user'; expected actor, address, api_key, header:X-Name",
+        ),
+        ({"DEFAULT": "5/minute", "DEFAULT_TIERS": {"partner": "often"}}, "'often' is no rate"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_told_at_the_start(config, told):
+    """With what would mean something."""
+    app = Flask("wrong")
+    app.config.update({f"BACKEND_LIMITS_{name}": value for name, value in config.items()})
+    with pytest.raises(ConfigError, match=told):
+        BackendPatterns(app)
+
+
+@pytest.mark.parametrize(
+    ("config", "events"),
+    [
+        ({}, 1),
+        ({"DEBUG": True}, 0),
+        ({"TESTING": True}, 0),
+        ({"BACKEND_REDIS_URL": "redis://127.0.0.1:1/0"}, 0),
+    ],
+)
+def test_processes_that_count_for_themselves_say_so_once(make_shop, recorder, config, events):
+    """At the first request that is counted, not in development and tests."""
+    shop = make_shop(**config)
+    shop.route(rate_limit("9/minute")(lambda: "seen"))
+    shop.route(lambda: "seen", "/free")
+    shop.status("/free")
+    assert recorder.named("limits_per_process") == []
+    shop.statuses(3)
+    assert len(recorder.named("limits_per_process")) == events

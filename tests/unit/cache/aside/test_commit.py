@@ -102,23 +102,27 @@ def test_what_only_reads_tells_nothing(sessions, told):
     assert told == set()
 
 
-def test_a_rollback_tells_nothing(sessions, told):
-    """Nor does closing; what comes afterwards is told by itself."""
+def test_a_rollback_forgets_what_was_pending_too(sessions, told):
+    """Somebody may have read it and kept it, where nobody watches; nothing of it is told again after the next commit."""
     with sessions() as session:
         session.add(Product(id=1))
         session.flush()
         invalidate_after_commit(session, keys=["k"])
         session.rollback()
+        assert told == {"product:1", "category:None", "products", "k"}
+        told.clear()
         session.add(Product(id=2))
         session.flush()
         session.close()
+        assert told == {"product:2", "category:None", "products"}
+        told.clear()
         invalidate_after_commit(session, tags=["t"])
         session.commit()
     assert told == {"t"}
 
 
 def test_savepoints(sessions, told):
-    """One that is undone takes its own along, and those within it; one that is kept waits for the commit."""
+    """One that is undone tells its own at once, and those within it; one that is kept waits for the commit."""
     with sessions() as session:
         session.begin()
         with session.begin_nested():
@@ -128,9 +132,11 @@ def test_savepoints(sessions, told):
         undone = session.begin_nested()
         invalidate_after_commit(session, tags=["undone"])
         with session.begin_nested():
-            session.add(Product(id=9))
-            session.flush()
+            invalidate_after_commit(session, tags=["undone inside"])
+        assert told == set()
         undone.rollback()
+        assert told == {"undone", "undone inside"}
+        told.clear()
         invalidate_after_commit(session, tags=["outside"])
         assert told == set()
         session.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
@@ -10,9 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
+from flask_backend_patterns.auth.identity import Actor
+from flask_backend_patterns.cache.near_cache import MISSING
 from flask_backend_patterns.cache.view_cache.naming import Naming
 from flask_backend_patterns.cache.view_cache.request_key import RequestKey
-from flask_backend_patterns.cache.view_cache.stored_response import ResponseEncoder, StoredResponse
+from flask_backend_patterns.cache.view_cache.stored_response import (
+    KEPT_STATUSES,
+    ResponseEncoder,
+    StoredResponse,
+)
 from flask_backend_patterns.cache.view_cache.vary import Vary
 
 TEXT = st.text(alphabet=st.sampled_from("ab,:;='\"\\/()%é\u200b"), max_size=4)
@@ -112,7 +119,7 @@ def test_a_key_begins_with_the_endpoint_and_what_key_says():
 
 RESPONSES = st.builds(
     StoredResponse,
-    status=st.integers(200, 299),
+    status=st.sampled_from(sorted(KEPT_STATUSES)),
     stored_at=st.floats(0, 1e11),
     etag=LATIN,
     headers=st.lists(st.tuples(LATIN, LATIN), max_size=4).map(tuple),
@@ -133,8 +140,53 @@ def test_a_response_comes_back_equal(response):
 def test_foreign_bytes_are_no_response(payload):
     """Whatever somebody has put into the store: a miss, never an error."""
     encoder = ResponseEncoder()
-    from flask_backend_patterns.cache.near_cache import MISSING
-
     for sent in (payload, b"\x01" + payload):
         found = encoder.decode(sent)
         assert found is MISSING or isinstance(found, StoredResponse)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"stored_at": float("nan")},
+        {"stored_at": float("inf")},
+        {"status": 302},
+        {"status": 99},
+        {"etag": 'a"\r\nSet-Cookie: a=b'},
+        {"headers": (("X-A", "b\nSet-Cookie: a=b"),)},
+        {"headers": (("X-A\r\nSet-Cookie: a", "b"),)},
+    ],
+)
+def test_what_could_not_be_sent_is_no_response(wrong):
+    """Such bytes cannot come from us: a miss, neither a 500 nor a header of somebody else's."""
+    sound = StoredResponse(status=200, stored_at=1.0, etag="a", headers=(("X-A", "b"),), body=b"{}")
+    encoder = ResponseEncoder()
+    assert encoder.decode(encoder.encode(sound)) == sound
+    assert encoder.decode(encoder.encode(dataclasses.replace(sound, **wrong))) is MISSING
+
+
+@pytest.mark.parametrize("identity", ["actor", "roles"])
+def test_credentials_with_other_scopes_do_not_share(identity):
+    """An API key with fewer scopes is not given what was made for one with all."""
+    actors = [
+        Actor(id="u", method="api_key", scopes=scopes)
+        for scopes in (None, frozenset(), frozenset({"a"}), frozenset({"a", "b"}))
+    ]
+    asked = Request(EnvironBuilder(path="/x").get_environ())
+    naming = Naming.of(None, ()).of_path((), "w")
+    keys = {
+        RequestKey("e", Vary.of([identity]), naming, lambda actor=actor: actor).of(asked) for actor in actors
+    }
+    assert len(keys) == len(actors)
+
+
+@pytest.mark.parametrize("header", ["Content-Type", "X-Tenant"])
+def test_each_header_counts_wherever_the_environment_has_it(header):
+    """Two headers have names of their own there (RFC 3875, 4.1)."""
+    naming = Naming.of(None, ()).of_path((), "w")
+    key = RequestKey("e", Vary.of([f"header:{header}"]), naming, lambda: None)
+    found = {
+        key.of(Request(EnvironBuilder(path="/x", headers=headers).get_environ()))
+        for headers in ({}, {header: "1"}, {header: "2"})
+    }
+    assert len(found) == 3

@@ -8,7 +8,7 @@ import pytest
 
 from flask_backend_patterns._boundary import RequestBoundary
 from flask_backend_patterns._contribution import ACTOR_ID_KEY, REQUEST_ID_KEY, Contribution
-from flask_backend_patterns.limits.front import MAX_BODY, REFUSED_KEY, FrontRefusals, Refused
+from flask_backend_patterns.limits.front import MAX_BODY, MAX_VARIANTS, REFUSED_KEY, FrontRefusals, Refused
 from flask_backend_patterns.limits.refusals import feed_key
 
 
@@ -26,6 +26,7 @@ class Site:
         self.clock, self.calls, self.counted, self.finished = Clock(), 0, 0, []
         self.front = FrontRefusals(["Authorization", "X-Key"], clock=self.clock, **options)
         self.status, self.extra, self.note, self.actor = "429 TOO MANY REQUESTS", [], {}, None
+        self.seconds, self.is_by_address, self.is_flood = 30.0, False, False
         self.ids = iter(f"id-{number}" for number in range(10_000))
         self.make_body = lambda request_id: json.dumps(
             {"error": {"code": "RATE_LIMIT_EXCEEDED", "message": "m", "request_id": request_id}},
@@ -48,7 +49,12 @@ class Site:
 
     def _app(self, environ, start_response):
         self.calls += 1
-        environ[REFUSED_KEY] = Refused(keys=("bucket",), until=130.0, count=self._count)
+        environ[REFUSED_KEY] = Refused(
+            keys=(f"bucket{environ['REMOTE_ADDR']}" if self.is_flood else "bucket",),
+            until=100.0 + self.seconds,
+            count=self._count,
+            is_by_address=self.is_by_address,
+        )
         environ.update(self.note)
         body = self.make_body(environ[REQUEST_ID_KEY])
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
@@ -125,27 +131,62 @@ def test_seconds_are_counted_down_and_end():
     """Retry-After and the seconds of RateLimit, also a name that looks like them stays; then the app is asked again."""
     site = Site()
     site.ask()
-    for passed in (0.0, 0.4, 6.0, 29.5):
+    for passed in (0.0, 0.4, 3.0, 4.5):
         site.clock.now = 100.0 + passed
         headers = site.ask()["headers"]
         assert headers["Retry-After"] == str(math.ceil(30 - passed))
         whole = int(passed)
         assert headers["RateLimit"] == f'"a;t=9";r=0;t={30 - whole}, "b";r=5;t={max(0, 7 - whole)}'
-    site.clock.now = 130.0
+    site.clock.now = 105.0
     site.ask()
     assert site.calls == 2
 
 
 @pytest.mark.parametrize(
-    ("value", "later"), [("30", "24"), ("3", "0"), ("1900000000", "1900000000"), ("x", "x")]
+    ("value", "later"), [("30", "26"), ("3", "0"), ("1900000000", "1900000000"), ("x", "x")]
 )
 def test_older_headers(value, later):
     """X-RateLimit-Reset is counted down where it is a duration, and left where it is a moment."""
     site = Site()
     site.extra = [("X-RateLimit-Reset", value)]
     site.ask()
-    site.clock.now += 6
+    site.clock.now += 4
     assert site.ask()["headers"]["X-RateLimit-Reset"] == later
+
+
+def test_after_some_seconds_the_app_is_asked_again():
+    """Credentials may have been revoked, or roles changed, long before a daily limit has room again."""
+    site = Site()
+    site.seconds = 86_400.0
+    for passed, calls in [(0.0, 1), (4.9, 1), (5.0, 2)]:
+        site.clock.now = 100.0 + passed
+        site.ask()
+        assert site.calls == calls
+
+
+def test_what_a_limit_by_address_refuses_is_refused_whoever_it_is():
+    """Varying credentials is no way through the front, and nobody's name is put on another's request."""
+    site = Site()
+    site.is_by_address = True
+    for number in range(5):
+        site.ask(HTTP_AUTHORIZATION=f"Bearer {number}", HTTP_COOKIE=f"a={number}")
+    assert (site.calls, site.counted) == (1, 4)
+    site.ask(REMOTE_ADDR="10.0.0.2")
+    site.note = {ACTOR_ID_KEY: "7"}
+    site.ask(REMOTE_ADDR="10.0.0.3")
+    site.ask(REMOTE_ADDR="10.0.0.3", HTTP_AUTHORIZATION="Bearer other")
+    assert site.calls == 4
+
+
+def test_who_varies_without_end_is_not_kept():
+    """Of one bucket some answers are kept, so that nobody can push out everybody else's."""
+    site = Site()
+    for number in range(100):
+        site.ask(HTTP_COOKIE=str(number))
+    assert len(site.front._kept) == MAX_VARIANTS
+    site.clock.now += 4
+    site.ask(HTTP_COOKIE="3")
+    assert site.calls == 100
 
 
 def test_head_has_no_body():
@@ -244,6 +285,7 @@ def test_cleared_buckets_are_asked_again():
 def test_it_is_bounded():
     """Callers without number, and one with endless headers, take a bounded room."""
     site = Site(max_entries=100)
+    site.is_flood = True
     for number in range(500):
         site.ask(REMOTE_ADDR=str(number))
     assert len(site.front._kept) <= 100

@@ -14,6 +14,15 @@ from flask_backend_patterns.limits.networks import Networks, is_address, network
         ("2001:DB8:1:2::1", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
         ("::1", "::/64"),
+        ("10.0.0.1:1001", "10.0.0.1"),
+        ("[::ffff:10.0.0.1]:443", "10.0.0.1"),
+        ("[2001:db8:1:2::1]:1001", "2001:db8:1:2::/64"),
+        ("[2001:db8:1:2::1]", "2001:db8:1:2::/64"),
+        ("2002:cb00:7109:5::1", "203.0.113.9"),
+        ("2002:cb00:7109:6::1", "203.0.113.9"),
+        ("10.0.0.1:", "10.0.0.1:"),
+        ("[10.0.0.1", "[10.0.0.1"),
+        ("10.0.0:80", "10.0.0:80"),
         (None, ""),
         ("", ""),
         ("unix:", "unix:"),
@@ -36,7 +45,8 @@ def test_what_one_address_is(address, network):
         ("192.0.2.7", True),
         ("192.0.2.8", False),
         ("", False),
-        ("10.0.0.1:80", False),
+        ("10.0.0.1:80", True),
+        ("2002:0a00:0001::1", False),  # who says so may be anywhere
         ("unix:", False),
     ],
 )
@@ -80,4 +90,4 @@ def test_what_may_not_be_typed(typed):
     """A wider network is not silently taken for one address."""
     with pytest.raises(ValueError, match="is no address"):
         read_network(typed)
-    assert not is_address(typed) or "/" in typed
+    assert not is_address(typed) or ":" in typed

@@ -35,11 +35,22 @@ def test_the_same_or_a_higher_cost_is_refused(refusals, cost, seconds):
 
 def test_it_ends_when_there_may_be_room(refusals, clock):
     """Counted down to the moment that the bucket named, and over from then on."""
-    refusals.note("key", 1, 10.0)
-    clock.now += 9.5
+    refusals.note("key", 1, 4.0)
+    clock.now += 3.5
     assert refusals.retry_seconds("key", 1) == 0.5
     clock.now += 0.5
     assert refusals.retry_seconds("key", 1) == 0.0
+
+
+def test_a_bucket_is_asked_again_after_some_seconds(refusals, clock):
+    """A caller may have been given another role, and a count that Redis has lost refuses nobody until tomorrow."""
+    refusals.note("key", 1, 86_400.0)
+    clock.now += 4.5
+    assert refusals.retry_seconds("key", 1) == 86_395.5
+    clock.now += 0.5
+    assert refusals.retry_seconds("key", 1) == 0.0
+    refusals.note("key", 7, 5.0)
+    assert refusals.retry_seconds("key", 7) == 5.0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flask_backend_patterns.limits.backends.limit_plan import plan_of
 from flask_backend_patterns.limits.backends.memory import MemoryWindows
 from flask_backend_patterns.limits.protocols import Charge
 from flask_backend_patterns.limits.settings import FIXED_WINDOW, GCRA, SLIDING_WINDOW
@@ -39,3 +40,9 @@ def test_looking_leaves_nothing_behind():
     for number in range(50):
         windows.charge([Charge(key=str(number), amount=1, window_seconds=1, cost=0, strategy=GCRA)])
     assert len(windows) == 0
+
+
+def test_threads_that_first_meet_a_limit_at_once_count_together():
+    """Each may make its plan; all get the same one, by which what is counted is found again."""
+    made = [plan_of.__wrapped__("gcra", 7, 11) for _ in range(3)]
+    assert made[0] is made[1] is made[2] is plan_of("gcra", 7, 11)

@@ -16,6 +16,9 @@ from flask_backend_patterns.limits.settings import GCRA
         ("100/minute; 2000/hour", [(100, 60), (2000, 3600)]),
         ("10/second,5/day|1/month", [(10, 1), (5, 86_400), (1, 30 * 86_400)]),
         ("5/minute; 5/60 seconds", [(5, 60)]),
+        ("5/min", [(5, 60)]),
+        ("5/s;", [(5, 1)]),
+        ("5 per 2 H | 7/d ; ", [(5, 7200), (7, 86_400)]),
         ("100000000/year", [(MAX_AMOUNT, 360 * 86_400)]),
     ],
 )
@@ -27,7 +30,19 @@ def test_reads_what_flask_limiter_reads(text, expected):
 @pytest.mark.parametrize(
     "text",
     [
-        *("", " ", ";", "100", "minute", "100/", "/minute", "100/fortnight", "100/minute; ", "x/minute"),
+        *(
+            "",
+            " ",
+            ";",
+            "100",
+            "minute",
+            "100/",
+            "/minute",
+            "100/fortnight",
+            "100/minute;;",
+            "100/m",
+            "x/minute",
+        ),
         *("0/minute", "-1/minute", "1.5/minute", "100/0 minutes", "100/minute; 0/hour", "+5/minute"),
         *("100000001/minute", "9" * 400 + "/minute", "1/2 years", "1/99999999999 days"),
         *("\u0661\u0660/minute", "100/minute" * 100, "100/minute\x00"),  # Arabic-Indic digits
