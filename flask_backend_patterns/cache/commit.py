@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .._config import SetupError
 from .names import EVERY_TAG
 from .pending_write import prepare_write
-from .session_work import Watching, before_commit, log_failure, note_commit, note_end, work_of
+from .session_work import Watching, before_commit, log_failure, note_commit, note_end, take_over, work_of
 from .work_changes import Invalidations
 
 if TYPE_CHECKING:
@@ -84,37 +84,48 @@ class _Listeners:
     def before_flush(self, session: Session, _context: Any, _instances: Any) -> None:
         from .model_tags import tags_before_flush
 
-        self._add(session, partial(tags_before_flush, session))
+        if self._watches(session):
+            self._add(session, partial(tags_before_flush, session))
 
     def after_flush(self, session: Session, context: Any) -> None:
         from .model_tags import tags_of_flush
 
-        work_of(session, self._watching).note_write()
-        self._add(session, partial(tags_of_flush, session, context))
+        if self._watches(session):
+            work_of(session).note_write()
+            self._add(session, partial(tags_of_flush, session, context))
 
     def do_orm_execute(self, execution: Any) -> None:
         from .model_tags import tags_of_statement
 
-        if not execution.is_select:
+        if not execution.is_select and self._watches(execution.session):
             self._add(execution.session, partial(tags_of_statement, execution))
 
     def before_commit(self, session: Session) -> None:
-        if not session.in_nested_transaction():
+        if self._watches(session) and not session.in_nested_transaction():
             session.flush()  # as the commit is about to; what it changes has to be known before
             before_commit(session)
 
     def after_commit(self, session: Session) -> None:
-        note_commit(session)
+        if self._watches(session):
+            note_commit(session)
 
     def after_transaction_create(self, session: Session, transaction: SessionTransaction) -> None:
         if transaction.parent is None:
-            work_of(session, self._watching).note_begin()
+            work = take_over(session, self._watching)
+            if work.is_watched_by(self._watching):
+                work.note_begin()
 
     def after_begin(self, session: Session, _transaction: SessionTransaction, connection: Any) -> None:
-        work_of(session, self._watching).note_connection(connection)
+        if self._watches(session):
+            work_of(session).note_connection(connection)
 
     def after_transaction_end(self, session: Session, transaction: SessionTransaction) -> None:
-        note_end(session, transaction)
+        if self._watches(session):
+            note_end(session, transaction)
+
+    def _watches(self, session: Session) -> bool:
+        """Not what another call of `watch_changes` watches more closely, or once more."""
+        return work_of(session, self._watching).is_watched_by(self._watching)
 
     def _add(self, session: Session, find: Callable[[], Iterable[str]]) -> None:
         try:
@@ -125,7 +136,7 @@ class _Listeners:
             log_failure("cache_tags_failed", error)
             return
         if tags:
-            work_of(session, self._watching).current.add(tags=tags)
+            work_of(session).current.add(tags=tags)
 
 
 def _require_sessions(sessions: Any) -> None:

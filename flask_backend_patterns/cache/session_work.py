@@ -82,6 +82,12 @@ class Watching:
             self._engines.add(engine)
             event.listen(engine, "before_cursor_execute", self._note_statement)
 
+    def end(self, work: SessionWork, connection: Connection) -> None:
+        """It does so no more: what follows there is somebody else's, such as the transaction around the session."""
+        reference = self._works.get(connection)
+        if reference is not None and reference() is work:
+            del self._works[connection]
+
     def _note_statement(
         self,
         connection: Connection,
@@ -104,6 +110,7 @@ class SessionWork:
         self._session = weakref.ref(session)
         self._watching = watching
         self._layers: list[tuple[SessionTransaction | None, Invalidations]] = [(None, self._new_layer())]
+        self._connections: list[Connection] = []
         self._is_committing = False
         self.is_writing = False
         self.reads_since = time.monotonic()
@@ -130,12 +137,26 @@ class SessionWork:
             raise RuntimeError("The session is gone.")
         return session
 
+    def is_watched_by(self, watching: Watching) -> bool:
+        """Whether it is this one's: of several that watch a session the one that says it most closely."""
+        return self._watching is watching
+
+    def be_watched_by(self, watching: Watching) -> None:
+        """From now on; before it has changed anything."""
+        self._watching = watching
+        self._layers = [(None, self._new_layer())]
+
     def has_changes(self) -> bool:
         """Whether there is something that is neither committed nor rolled back, be it flushed or not."""
         if self.is_writing or self._layers[0][1] or len(self._layers) > 1:
             return True
         session = self._session()
         return session is not None and not session._is_clean()  # noqa: SLF001 - `new`, `dirty` and `deleted` copy
+
+    def holds_anything(self) -> bool:
+        """Whether it has a transaction, or objects of an earlier one; not after it was closed."""
+        session = self._session()
+        return session is not None and (session.in_transaction() or self._holds_objects())
 
     def note_write(self) -> None:
         """A statement that changes rows is sent."""
@@ -152,6 +173,7 @@ class SessionWork:
         """The session works on `connection`."""
         if self._watching is not None:
             self._watching.begin(self, connection)
+            self._connections.append(connection)
 
     def prepare(self) -> None:
         """A commit is about to be sent."""
@@ -177,10 +199,17 @@ class SessionWork:
         elif transaction.parent is None:
             # A COMMIT that failed may have been done all the same: nobody knows, so what it changed is forgotten.
             was_committing, self._is_committing = self._is_committing, False
+            self._leave_connections()
             self.is_writing = False
             self._guarded(self._send if was_committing else self._drop)
             if not self._holds_objects():
                 note_ended(self)
+
+    def _leave_connections(self) -> None:
+        left, self._connections = self._connections, []
+        if self._watching is not None:
+            for connection in left:
+                self._watching.end(self, connection)
 
     def _holds_objects(self) -> bool:
         """Whether objects of an earlier transaction are given again as they were."""
@@ -260,6 +289,14 @@ def work_of(session: Any, watching: Watching | None = None) -> SessionWork:
     if found is None:
         found = session.info[PLACE] = SessionWork(session, watching)
     return found  # type: ignore[no-any-return]  # nobody else writes there
+
+
+def take_over(session: Session, watching: Watching) -> SessionWork:
+    """That of a session whose transaction begins; watched by `watching` from now on, if nothing is changed yet."""
+    work = work_of(session, watching)
+    if not work.is_watched_by(watching) and not work.has_changes():
+        work.be_watched_by(watching)
+    return work
 
 
 def log_failure(event: str, error: Exception | None = None, **fields: Any) -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import weakref
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from .._transaction import current_transaction
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class UnitOfWork(Protocol):
@@ -21,6 +18,9 @@ class UnitOfWork(Protocol):
 
     def has_changes(self) -> bool:
         """Whether it has changed anything that is neither committed nor rolled back."""
+
+    def holds_anything(self) -> bool:
+        """Whether it has a transaction, or objects of an earlier one; not after it was closed."""
 
 
 # Those that this thread, or task, has begun and not ended. A session that is dropped takes its own along.
@@ -54,8 +54,7 @@ def sees_uncommitted() -> bool:
 
 def reads_since() -> float | None:
     """Since when the sessions of this thread or task may hold what they have read; None where none is open."""
-    return min((work.reads_since for work in _works()), default=None)
-
-
-def _works() -> Iterator[UnitOfWork]:
-    return (work for reference in _open.get() if (work := reference()) is not None)
+    works = (reference() for reference in _open.get())
+    return min(
+        (work.reads_since for work in works if work is not None and work.holds_anything()), default=None
+    )

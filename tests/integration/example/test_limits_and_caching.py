@@ -163,14 +163,16 @@ def test_a_changed_price_is_seen_at_once(client, shop_app, redis_url, change):
 
 
 def test_what_a_request_has_read_before_is_not_cached(client, shop_app):
-    """A transaction that began before another process' commit, and its objects, are older than that."""
+    """A transaction that began before another process' commit, and its objects, are older than that: for this request only."""
     assert shown(client)["price_cents"] != 4_321
     with shop_app.app_context():
-        assert db.session.get(Product, 1).price_cents != 4_321
+        product = db.session.get(Product, 1)
+        assert product.price_cents != 4_321
         with db.engine.begin() as connection:
             connection.execute(text("UPDATE products SET price_cents = 4321 WHERE id = 1"))
         invalidate(tags=["product:1"])
-        assert find_product(1).price_cents == 4_321
+        assert find_product(1).price_cents == product.price_cents
+    assert shown(client)["price_cents"] == 4_321
 
 
 def test_a_sale_is_seen_on_the_product_and_leaves_the_pages(client):

@@ -227,7 +227,7 @@ def test_tags_that_make_no_sense_are_refused_when_models_are_mapped(session, tag
     class Separate(DeclarativeBase):
         pass
 
-    type(
+    thing = type(  # kept: what nobody holds may be gone before it is looked at
         "Thing",
         (Separate,),
         {
@@ -241,4 +241,5 @@ def test_tags_that_make_no_sense_are_refused_when_models_are_mapped(session, tag
     )
     with pytest.raises(SetupError, match=problem):
         configure_mappers()
+    del thing
     Separate.registry.dispose()

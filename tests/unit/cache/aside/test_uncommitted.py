@@ -379,4 +379,7 @@ def test_watching_listens_once_to_each_engine(sessions, database):
             session.get(Item, 1)
     seen = []
     event.listen(database, "before_cursor_execute", lambda *_: seen.append(1))
-    assert len(list(database.dispatch.before_cursor_execute)) == 2
+    once = len(list(database.dispatch.before_cursor_execute))
+    with sessions() as session:
+        session.get(Item, 1)
+    assert len(list(database.dispatch.before_cursor_execute)) == once
