@@ -52,7 +52,7 @@ def settings_from_environ(instance: Path, environ: Mapping[str, str]) -> dict[st
     """Everything `app.config` needs.
 
     Of the environment: `SHOP_SECRET_KEY` and `SHOP_JWT_SECRET_KEY` (without them they are made up and kept in the
-    instance folder), `SHOP_DATABASE_URL`, `BACKEND_REDIS_URL`, `SHOP_DRAIN_FILE`, `SHOP_LOG_FORMAT`, `SHOP_TRUSTED_PROXIES`, `SHOP_DEFAULT_RATE`; the sizes of the
+    instance folder), `SHOP_DATABASE_URL`, `BACKEND_REDIS_URL`, `BACKEND_REDIS_TIMEOUT_SECONDS`, `SHOP_DRAIN_FILE`, `SHOP_LOG_FORMAT`, `SHOP_TRUSTED_PROXIES`, `SHOP_DEFAULT_RATE`; the sizes of the
     seed `SHOP_SEED_USERS`, `SHOP_SEED_PRODUCTS`, `SHOP_SEED_ORDERS`; `SHOP_IMPORT_BATCH_ROWS`, how many rows of an
     import share a transaction; and `SHOP_SWEEP_SECONDS`, how often the worker looks for work left undone.
     """
@@ -67,6 +67,7 @@ def settings_from_environ(instance: Path, environ: Mapping[str, str]) -> dict[st
         "OPENAPI_URL_PREFIX": "/",
         "OPENAPI_JSON_PATH": "openapi.json",
         "BACKEND_REDIS_URL": environ.get("BACKEND_REDIS_URL", "redis://127.0.0.1:6379/0"),
+        "BACKEND_REDIS_TIMEOUT_SECONDS": float(environ.get("BACKEND_REDIS_TIMEOUT_SECONDS", "0.09")),
         "BACKEND_API_PREFIXES": ["/api", "/auth"],
         "BACKEND_API_DOCS_PATH": "/docs",
         "BACKEND_AUTH_DEFAULT": "deny",

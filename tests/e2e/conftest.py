@@ -44,6 +44,7 @@ class ShopProcess:
             "SHOP_IMPORT_BATCH_ROWS": "20",
             # Tests ask every 10 ms; test_shop_limits.py has the shop's own rate.
             "SHOP_DEFAULT_RATE": "1000000/minute",
+            "BACKEND_REDIS_TIMEOUT_SECONDS": "5",  # a busy machine is no outage
         }  # fmt: skip
         inherited = {
             key: value

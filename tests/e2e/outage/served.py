@@ -157,7 +157,7 @@ def stored_item(item_id):
 @blp.get("/pages/<int:item_id>")
 @public(reason="a page")
 @rate_limit(WIDE, key="address")
-@cached_view(300, tags=["item:{item_id}"])
+@cached_view(300, tags=["item:{item_id}"], vary_on=["shared"])
 def page(item_id):
     return {"version": db.session.get(Item, item_id).version, "load": uuid4().hex}
 
