@@ -6,13 +6,13 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
+from .._notices import Notices
 from ..errors import CacheError
 from .encoding import is_shareable
 from .invalidation import CacheChanges
 from .lease_keeper import process_keeper
 from .near_cache import MISSING
 from .near_values import KEY, TAG
-from .notices import Notices
 from .policy import BYPASS, ERROR, HIT, MISS, NEAR, STALE, Call, NotStored, Policies, Policy, Tally
 from .single_flight import Failure, Flight, Load, Pause, Wait
 from .uncommitted import reads_since, sees_uncommitted

@@ -15,7 +15,7 @@ from flask import Response, got_request_exception, request
 from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
 
 from .._contribution import REQUEST_ID_KEY
-from .rare_lines import RareLines
+from .._notices import Notices
 from .rendering import (
     JSON_TYPE,
     PROBLEM_TYPE,
@@ -46,6 +46,7 @@ OURS = "flask_backend_patterns"
 WRAPPED_PACKAGES = frozenset({"flask_smorest", "flask_jwt_extended", "flask_limiter", "webargs"})
 MIN_ERROR_STATUS = 400
 MIN_SERVER_ERROR_STATUS = 500
+SECONDS_BETWEEN_OUTAGE_LINES = 10.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class ErrorHandling:
         self._routes = routes
         self._log = log
         self._style_of = style_of
-        self._outages = RareLines()
+        self._outages = Notices(seconds_between=SECONDS_BETWEEN_OUTAGE_LINES)
 
     def handle_user_exception(self, error: Exception, to_flask: Callable[[Exception], Any]) -> Any:
         """An exception out of a view or a hook; `to_flask` is the app's own way with it. Raises what nobody foresaw."""
@@ -190,10 +191,10 @@ class ErrorHandling:
         if isinstance(reason, str):  # why credentials were refused, which the client is not told
             fields["reason"] = reason
         if _is_of_outage(error):  # which is in the log already (R9)
-            held_back = self._outages.next_line()
-            if held_back is None:
+            times = self._outages.times("error")
+            if not times:
                 return
-            fields["held_back"] = held_back
+            fields["held_back"] = times - 1
         if isinstance(error, CacheError) and cause is None:
             self._log.info("error", **fields)
         elif error.status >= MIN_SERVER_ERROR_STATUS:

@@ -119,7 +119,7 @@ def test_one_refreshes_while_the_others_get_the_old_value_at_once(cache_app, clo
     def slow():
         loads.append(1)
         is_loading.set()
-        assert go_on.wait(30)
+        assert go_on.wait(60)
         return "new"
 
     results = []
@@ -127,7 +127,7 @@ def test_one_refreshes_while_the_others_get_the_old_value_at_once(cache_app, clo
         target=lambda: results.extend(in_threads(lambda: get_or_load("k", slow, ttl=10, stale=60), 1))
     )
     refresher.start()
-    assert is_loading.wait(30)
+    assert is_loading.wait(60)
     assert in_threads(lambda: get_or_load("k", slow, ttl=10, stale=60), 15) == ["old"] * 15
     go_on.set()
     refresher.join()
@@ -216,7 +216,7 @@ def test_waiting_ends(cache_app, engine, in_threads):
     go_on = threading.Event()
 
     def slow():
-        assert go_on.wait(30)
+        assert go_on.wait(60)
         return "slow"
 
     results = []
@@ -259,7 +259,7 @@ def test_loaders_that_want_each_others_value_do_not_wait_for_ever(cache_app, in_
         mine, other = next(names)
 
         def load():
-            both.wait(30)
+            both.wait(60)
             return mine + get_or_load(other, lambda: other)
 
         return get_or_load(mine, load)
@@ -388,7 +388,7 @@ def test_who_comes_after_a_change_does_not_share_an_older_load(cache_app, engine
         value = current[0]
         if value == "old":
             has_read.set()
-            assert go_on.wait(30)
+            assert go_on.wait(60)
         return value
 
     def ask():
@@ -396,7 +396,7 @@ def test_who_comes_after_a_change_does_not_share_an_older_load(cache_app, engine
 
     leader = threading.Thread(target=in_threads, args=(ask, 1))
     leader.start()
-    assert has_read.wait(30)
+    assert has_read.wait(60)
     current[0] = "new"
     change()
     assert ask() == "new"

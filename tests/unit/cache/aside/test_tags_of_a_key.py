@@ -49,18 +49,18 @@ def test_nobody_waits_for_a_load_under_other_tags(cache_app, in_threads):
 
     def old():
         is_loading.set()
-        go_on.wait(30)
+        go_on.wait(60)
         return "old"
 
     first = threading.Thread(target=lambda: results.extend(in_threads(lambda: get_or_load("k", old), 1)))
     first.start()
-    assert is_loading.wait(30)
+    assert is_loading.wait(60)
     invalidate(tags=["t"])
     begun = time.monotonic()
     assert in_threads(lambda: get_or_load("k", lambda: "new", tags=["t"]), 1) == ["new"]
     assert time.monotonic() - begun < 8  # as long as anybody waits for another's load: 10 s
     go_on.set()
-    first.join(30)
+    first.join(60)
     assert results == ["old"]
 
 

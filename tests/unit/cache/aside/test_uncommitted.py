@@ -135,7 +135,7 @@ def test_what_one_has_changed_one_sees(cache_app, sessions, near):
         others = []
         thread = threading.Thread(target=lambda: others.append(in_app(cache_app, "k", near=near)))
         thread.start()
-        thread.join(30)
+        thread.join(60)
         assert others == [100]
         session.commit()
         assert read() == 0
@@ -182,7 +182,7 @@ def test_who_waits_gets_nothing_uncommitted(cache_app, sessions):
             def load():
                 session.execute(text("UPDATE items SET price = price WHERE id = -1"))
                 changing.set()
-                assert go_on.wait(30)
+                assert go_on.wait(60)
                 return "dirty"
 
             results.append(get_or_load("k", load))
@@ -194,11 +194,11 @@ def test_who_waits_gets_nothing_uncommitted(cache_app, sessions):
 
     leader, waiter = threading.Thread(target=lead), threading.Thread(target=wait)
     leader.start()
-    assert changing.wait(30)
+    assert changing.wait(60)
     waiter.start()
     go_on.set()
-    leader.join(30)
-    waiter.join(30)
+    leader.join(60)
+    waiter.join(60)
     assert sorted(results) == ["clean", "dirty"]
 
 
@@ -319,7 +319,7 @@ def test_what_was_read_before_a_change_is_not_kept_after_it(cache_app, database,
 
         thread = threading.Thread(target=write)
         thread.start()
-        thread.join(30)
+        thread.join(60)
         assert get_or_load("k", lambda: reader.get(Item, 1).price, tags=["item:1"]) == 100
         assert get_or_load("other", lambda: "other", tags=["item:2"]) == "other"
         assert get_or_load("other", pytest.fail, tags=["item:2"]) == "other"
@@ -359,7 +359,7 @@ def set_price(sessions, price):
 def in_bare_thread(work):
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(30)
+    thread.join(60)
 
 
 def test_what_is_no_session_is_refused(database):

@@ -22,17 +22,17 @@ def test_loads_that_wait_for_one_another_at_any_depth_are_found(depth):
             return Load(remaining[0]).run(lambda: inner(remaining[1:]))
         assert not flights.would_wait_for_itself(other)
         waits.set()
-        go_on.wait(30)
+        go_on.wait(60)
         Wait(flights, other, 0.0).run(None)
         return None
 
     thread = threading.Thread(target=inner, args=(nested,))
     thread.start()
-    assert waits.wait(30)
+    assert waits.wait(60)
     found = Load(other).run(lambda: [flights.would_wait_for_itself(flight) for flight in nested])
     assert found == [True] * depth
     go_on.set()
-    thread.join(30)
+    thread.join(60)
     assert [flight.waits_for for flight in nested] == [[]] * depth
 
 
