@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from flask import Response
     from werkzeug.datastructures import ETags
 
 # Compression gives each coding a tag of its own: "3" is sent as "3:gzip".
@@ -15,7 +13,6 @@ CODING: Final = re.compile(r":(gzip|br|zstd|deflate)\Z")
 # In the WSGI environment, while the view of `@conditional` runs: puts the ETag on the response that is made of what the
 # view has returned, so that who keeps the response keeps both.
 PUT_TAG_KEY: Final = "flask_backend_patterns.put_tag"
-PutTag: TypeAlias = "Callable[[Response, Any], None]"
 
 
 def has_tag(tags: ETags, tag: str, *, strong: bool = False) -> bool:

@@ -33,7 +33,8 @@ def log_lost(names: Iterable[str]) -> None:
 class Invalidations:
     """What a unit of work has changed: collected while it lasts, and sent after its commit.
 
-    `save` and `restore` are for savepoints. Not for several threads at once.
+    A savepoint has one of its own, which `add_all` joins to the outer one when it is released. Not for several threads
+    at once.
     """
 
     def __init__(

@@ -42,26 +42,16 @@ KNOWN_NOTES: Final = frozenset(
     {REFUSED_KEY, REQUEST_ID_KEY, ACTOR_ID_KEY, ACTOR_ASKED_KEY, ACTOR_MATTERS_KEY}
 )
 NOTES_PREFIX: Final = "flask_backend_patterns."
-# Made anew for each answer.
 # Known not to tell of a path or a query: an answer with others is repeated for just this path and query.
-PLAIN_HEADERS: Final = frozenset(
-    {
-        *(
-            "allow",
-            "cache-control",
-            "connection",
-            "content-length",
-            "content-security-policy",
-            "content-type",
-        ),
-        *("date", "permissions-policy", "ratelimit", "ratelimit-policy", "referrer-policy", "retry-after"),
-        *("server", "server-timing", "strict-transport-security", "vary", "x-content-type-options"),
-        *("x-frame-options", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
-        *("x-request-id", "x-xss-protection"),
-        *("access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods"),
-        *("access-control-allow-origin", "access-control-expose-headers", "access-control-max-age"),
-    }
-)
+_PLAIN_NAMES: Final = """
+    access-control-allow-credentials access-control-allow-headers access-control-allow-methods
+    access-control-allow-origin access-control-expose-headers access-control-max-age allow cache-control connection
+    content-length content-security-policy content-type date permissions-policy ratelimit ratelimit-policy
+    referrer-policy retry-after server server-timing strict-transport-security vary x-content-type-options
+    x-frame-options x-ratelimit-limit x-ratelimit-remaining x-ratelimit-reset x-request-id x-xss-protection
+"""
+PLAIN_HEADERS: Final = frozenset(_PLAIN_NAMES.split())
+# Made anew for each answer.
 FRESH_HEADERS: Final = frozenset({"x-request-id", "retry-after", "content-length", "server-timing", "date"})
 COUNTED_DOWN: Final = frozenset({"ratelimit", "x-ratelimit-reset"})
 LATEST_RESET: Final = 100_000_000  # a larger number is no duration, but a moment

@@ -50,7 +50,7 @@ def _finish_responses(app: Flask, cors: ResponseStep | None, compress: ResponseS
     def process_response(*args: Any) -> Response:
         try:
             response = flask_process(*args)
-        except Exception:
+        except Exception:  # whichever: it goes on to who called
             if cors:
                 cors(_with_headers(args[-1]))  # the last argument is the response in every version of Flask
             raise

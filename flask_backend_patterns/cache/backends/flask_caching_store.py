@@ -22,11 +22,12 @@ from ..._config import SetupError
 from ...errors import CacheError
 from ..names import near_names
 from ..protocols import Begun, Lease, Stored
+from .one_by_one import OneByOne
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..protocols import Asked, Loaded, Wanted
+    from ..protocols import Wanted
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ _FORMAT: Final = 1
 _RETRY_SECONDS: Final = 1.0
 
 
-class FlaskCachingStore:
+class FlaskCachingStore(OneByOne):
     """The `ValueStore` on a backend (`app.extensions["cache"][cache]`), by its get_many, add, set and delete. Thread-safe.
 
     Steps of one process are atomic by a lock. Between processes two may load at the same time where the backend's `add`
@@ -115,22 +116,6 @@ class FlaskCachingStore:
             ):
                 return False
             return self._put(lease.wanted.key, payload, lease.versions, fresh_seconds, kept_seconds)
-
-    def begin_many(self, asked: Sequence[Asked], *, lease_seconds: float) -> list[Begun]:
-        """See `ValueStore`."""
-        return [
-            self.begin(one.wanted, owner=one.owner, lease_seconds=lease_seconds, is_refresh=one.is_refresh)
-            for one in asked
-        ]
-
-    def finish_many(self, loaded: Sequence[Loaded]) -> list[bool]:
-        """See `ValueStore`."""
-        return [
-            self.finish(
-                one.lease, one.payload, fresh_seconds=one.fresh_seconds, kept_seconds=one.kept_seconds
-            )
-            for one in loaded
-        ]
 
     def release(self, *leases: Lease) -> None:
         """See `ValueStore`."""

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from ..._after_fork import reset_in_children
 from ..names import require_prefix
 from ..protocols import Begun, Lease, Stored
+from .one_by_one import OneByOne
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..protocols import Asked, Loaded, Wanted
+    from ..protocols import Wanted
 
 MAX_ENTRIES, MAX_BYTES = 100_000, 64 * 1024 * 1024
 _ENTRY_BYTES: Final = 400  # what an entry takes beside its payload and key, roughly
@@ -37,7 +38,7 @@ class _Holding:
     until: float
 
 
-class MemoryStore:
+class MemoryStore(OneByOne):
     """The `ValueStore` of one process, bounded by entries and bytes: the least recently used one goes first. Thread-safe.
 
     One lock makes each step atomic. It never raises `CacheError`. Other processes see nothing of it, so their values
@@ -106,22 +107,6 @@ class MemoryStore:
                 return False
             self._put(lease.wanted.key, payload, lease.versions, fresh_seconds, kept_seconds)
             return True
-
-    def begin_many(self, asked: Sequence[Asked], *, lease_seconds: float) -> list[Begun]:
-        """See `ValueStore`."""
-        return [
-            self.begin(one.wanted, owner=one.owner, lease_seconds=lease_seconds, is_refresh=one.is_refresh)
-            for one in asked
-        ]
-
-    def finish_many(self, loaded: Sequence[Loaded]) -> list[bool]:
-        """See `ValueStore`."""
-        return [
-            self.finish(
-                one.lease, one.payload, fresh_seconds=one.fresh_seconds, kept_seconds=one.kept_seconds
-            )
-            for one in loaded
-        ]
 
     def release(self, *leases: Lease) -> None:
         """See `ValueStore`."""
