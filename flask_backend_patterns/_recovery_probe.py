@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from typing import Protocol
 from weakref import ref
+
+from ._chance import CHANCE
 
 FIRST_LOOK = 0.2  # of the seconds between two looks: what fails for a moment on a busy machine is soon back
 
@@ -30,7 +31,7 @@ class RecoveryProbe(threading.Thread):
         """Look, again and again."""
         delay = self._seconds * FIRST_LOOK
         while True:
-            time.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the processes
+            time.sleep(delay * CHANCE.uniform(0.8, 1.2))  # spreads the processes
             lost = self._lost()
             if lost is None or _is_back(lost):
                 return

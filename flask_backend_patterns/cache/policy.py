@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+from .._chance import CHANCE
 from .._config import SetupError
 from .near_values import EVERYTHING_TAG
 from .protocols import Wanted
@@ -83,7 +83,7 @@ class Lifetimes:
         if value is None:
             ttl = min(ttl, MAX_NONE_SECONDS) if self.none_ttl is None else self.none_ttl
             stale = 0.0
-        fresh = ttl * (1 - self.jitter * random.random())  # noqa: S311 - spreads load, protects nothing
+        fresh = ttl * (1 - self.jitter * CHANCE.random())
         return fresh, fresh + stale
 
 

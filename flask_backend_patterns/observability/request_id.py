@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import re
 from typing import TYPE_CHECKING, Any
+
+from .._chance import CHANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,9 +19,9 @@ def random_id() -> str:
     """32 hex digits.
 
     Not from the system's generator: an id is no secret, and a system call lets go of the interpreter lock, which costs
-    18 us when another thread waits for it. `random` seeds itself anew in a forked child.
+    18 us when another thread waits for it.
     """
-    return f"{random.getrandbits(ID_BITS):032x}"
+    return f"{CHANCE.getrandbits(ID_BITS):032x}"
 
 
 def accept_or_make(environ: Mapping[str, Any], make: Callable[[], str] = random_id) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-import random
 import threading
 import time
 from typing import TYPE_CHECKING
 from weakref import finalize, ref
 
 from ..._after_fork import reset_in_children
+from ..._chance import CHANCE
 from ..._redis import close_idle
 from ..._redis_outage import RedisOutage
 from ..feed import EVERYTHING, decode_keys, encode_keys
@@ -216,7 +216,7 @@ class _Follower(threading.Thread):
     def run(self) -> None:
         """Subscribe, again and again, until stopped; with growing delays while subscriptions do not last."""
         delay = 0.0
-        while not self._stopped.wait(delay * random.uniform(0.5, 1)):  # noqa: S311 - spreads the processes
+        while not self._stopped.wait(delay * CHANCE.uniform(0.5, 1)):  # spreads the processes
             began = time.monotonic()
             try:
                 self._follow()
