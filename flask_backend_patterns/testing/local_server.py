@@ -42,8 +42,8 @@ while read -r line; do pids=$line; done
 test -n "$pids" || exit 0
 kill -CONT $pids
 kill -s "$1" "${pids%% *}"
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    kill -0 "${pids%% *}" || break
+tenths=0
+while kill -0 "${pids%% *}" && test $((tenths += 1)) -le 100; do
     sleep 0.1
 done
 kill -KILL $pids
