@@ -34,7 +34,7 @@ def served(wsgi_app) -> Iterator[str]:
         yield f"http://{HOST}:{server.server_port}"
     finally:
         server.shutdown()
-        thread.join(timeout=10)
+        thread.join(60)
         server.server_close()
 
 

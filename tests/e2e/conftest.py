@@ -16,7 +16,7 @@ import pytest
 
 from flask_backend_patterns.testing.local_server import free_port
 
-DEADLINE_SECONDS = 40
+DEADLINE_SECONDS = 120
 _ROOT = Path(__file__).parent.parent.parent
 
 
@@ -97,7 +97,7 @@ class ShopProcess:
 
     def wait(self) -> int:
         code = self.process.wait(timeout=DEADLINE_SECONDS)
-        self._reader.join(timeout=5)
+        self._reader.join(60)
         return code
 
     def left_behind(self) -> list[psutil.Process]:
@@ -106,7 +106,7 @@ class ShopProcess:
     def client(self, role: str | None = None) -> httpx.Client:
         """A client, logged in as the demo's user of that role."""
         headers = {"Authorization": f"Bearer {self.tokens(role)['access_token']}"} if role else {}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=20)
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=60)
 
     def tokens(self, role: str) -> dict[str, str]:
         """What a login of the demo's user of that role gives."""
@@ -118,13 +118,13 @@ class ShopProcess:
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
             try:
-                self.process.wait(timeout=15)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
         for process in self.left_behind():
             process.kill()
-        self._reader.join(timeout=5)
+        self._reader.join(60)
         if self.process.stdout is not None:
             self.process.stdout.close()
 

@@ -28,7 +28,7 @@ class OidcProvider:
         self.issuer: str = json.loads(self._line())["issuer"]
         self._is_running = True
         # Plain HTTP: the authorities of the machine need not be read.
-        self._control = httpx.Client(base_url=self.issuer, timeout=10, trust_env=False, verify=False)
+        self._control = httpx.Client(base_url=self.issuer, timeout=60, trust_env=False, verify=False)
 
     def start(self) -> None:
         """Listen on the port it had before; what it remembers is still there."""
@@ -83,7 +83,7 @@ class OidcProvider:
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(timeout=10)
+        self._process.wait(60)
 
     def __enter__(self) -> Self:
         return self

@@ -10,13 +10,14 @@ from typing import ClassVar
 import pytest
 from flask import Blueprint as FlaskBlueprint
 from flask import Flask, request
-from flask.views import MethodView, View
+from flask.views import MethodView
 from werkzeug.test import create_environ
 
 from flask_backend_patterns import BackendPatterns, Blueprint, ForbiddenError, SetupError
 from flask_backend_patterns.declarations import Declaration, Phase
 from flask_backend_patterns.guard import declarations_of, declare
 from flask_backend_patterns.observability.events import event_of
+from tests.kinds_of_views import COMBINATIONS, FOREIGN, KINDS, plain_async_view, plain_view
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,107 +87,12 @@ def recorder():
     return Recorder()
 
 
-def losing(view):
-    """A foreign decorator that loses every attribute."""
-    if asyncio.iscoroutinefunction(view):
-
-        async def inner(*args, **kwargs):
-            return await view(*args, **kwargs)
-    else:
-
-        def inner(*args, **kwargs):
-            return view(*args, **kwargs)
-
-    inner.__name__ = "inner"
-    return inner
-
-
-def keeping(view):
-    """A foreign decorator that copies attributes, ours included."""
-    return functools.wraps(view)(losing(view))
-
-
 AUTH = declare(Authenticate(name="auth"))
 PERMIT = declare(Authorize(name="permit"))
 
 
-def sync_view():
-    return "seen"
-
-
-async def async_view():
-    return "seen"
-
-
-def method_view(decorate):
-    class Item(MethodView):
-        @decorate
-        def get(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-def async_method_view(decorate):
-    class Item(MethodView):
-        @decorate
-        async def get(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-def method_view_class(decorate):
-    class Item(MethodView):
-        def get(self):
-            return "seen"
-
-    return decorate(Item).as_view("item")
-
-
-def view_class(decorate):
-    class Item(View):
-        def dispatch_request(self):
-            return "seen"
-
-    return decorate(Item).as_view("item")
-
-
-def in_class_decorators(decorate):
-    class Item(MethodView):
-        decorators: ClassVar = [decorate]
-
-        def get(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-KINDS = {
-    "function": lambda decorate: decorate(sync_view),
-    "async": lambda decorate: decorate(async_view),
-    "method": method_view,
-    "async method": async_method_view,
-    "class": method_view_class,
-    "plain View class": view_class,
-    "decorators list": in_class_decorators,
-}
-FOREIGN = {
-    "alone": lambda decorate: decorate,
-    "under losing": lambda decorate: lambda view: losing(decorate(view)),
-    "over losing": lambda decorate: lambda view: decorate(losing(view)),
-    "under keeping": lambda decorate: lambda view: keeping(decorate(view)),
-    "over keeping": lambda decorate: lambda view: decorate(keeping(view)),
-}
-CLASSES = {"class", "plain View class"}
-
-
 @pytest.mark.parametrize("nested", [False, True], ids=["app", "nested blueprint"])
-# A foreign function decorator does not go on a class.
-@pytest.mark.parametrize(
-    ("what", "foreign"),
-    [(what, foreign) for what in KINDS for foreign in FOREIGN if what not in CLASSES or foreign == "alone"],
-)
+@pytest.mark.parametrize(("what", "foreign"), COMBINATIONS)
 def test_a_guard_holds_on_every_kind_of_view(recorder, what, foreign, nested):
     """Refused when the enforcer refuses, served and enforced exactly once when it does not."""
     view = KINDS[what](FOREIGN[foreign](AUTH))
@@ -219,7 +125,7 @@ def endpoint(app):
 def test_adjacent_declarations_run_in_the_right_order_whatever_was_written(recorder, reverse):
     """Authentication, authorization, cache: the order of decorators does not matter."""
     decorators = [declare(Cache(name="cache")), PERMIT, AUTH]
-    view = sync_view
+    view = plain_view()
     for decorator in reversed(decorators) if reverse else decorators:
         view = decorator(view)
     recorder.app.add_url_rule("/x", "x", view)
@@ -232,7 +138,7 @@ def test_adjacent_declarations_run_in_the_right_order_whatever_was_written(recor
 
 def test_of_one_phase_the_outermost_runs_first(recorder):
     """Reading order is running order where phases say nothing."""
-    view = declare(Authorize(name="first"))(declare(Authorize(name="second"))(sync_view))
+    view = declare(Authorize(name="first"))(declare(Authorize(name="second"))(plain_view()))
     recorder.app.add_url_rule("/x", "x", view)
     recorder.get()
     assert recorder.calls == ["first", "second"]
@@ -244,7 +150,7 @@ def test_a_foreign_decorator_in_between_keeps_its_effect(recorder):
     def shouting(view):
         return functools.wraps(view)(lambda: view().upper())
 
-    view = AUTH(shouting(PERMIT(sync_view)))
+    view = AUTH(shouting(PERMIT(plain_view())))
     recorder.app.add_url_rule("/x", "x", view)
     assert (recorder.get().data, recorder.calls) == (b"SEEN", ["auth", "permit"])
     assert [item.name for item in declarations_of(view)] == ["auth", "permit"]
@@ -388,8 +294,8 @@ def test_methods_that_take_no_view_stay_as_they_are(recorder, kind_of_method):
     assert recorder.get().status_code == 403
 
 
-@pytest.mark.parametrize("view", [sync_view, async_view])
-def test_enforcers_release_what_they_hold_when_the_worker_is_stopped(recorder, view):
+@pytest.mark.parametrize("make_view", [plain_view, plain_async_view], ids=["sync_view", "async_view"])
+def test_enforcers_release_what_they_hold_when_the_worker_is_stopped(recorder, make_view):
     """`SystemExit` passes through; the generators are closed before it goes on."""
 
     def stopping(_declaration):
@@ -405,7 +311,7 @@ def test_enforcers_release_what_they_hold_when_the_worker_is_stopped(recorder, v
             released.append(True)
 
     BackendPatterns(enforcers={Around: holding, Cache: stopping}).init_app(app)
-    app.add_url_rule("/x", "x", declare(Around())(declare(Cache(name="c"))(view)))
+    app.add_url_rule("/x", "x", declare(Around())(declare(Cache(name="c"))(make_view())))
     with pytest.raises(SystemExit):
         app.test_client().get("/x")
     assert released == [True]
@@ -421,7 +327,7 @@ def test_an_enforcer_may_be_an_object_and_may_not_be_async():
 
     app = Flask("object")
     BackendPatterns(enforcers={Around: Wrapping()}).init_app(app)
-    app.add_url_rule("/x", "x", declare(Around())(sync_view))
+    app.add_url_rule("/x", "x", declare(Around())(plain_view()))
     assert app.test_client().get("/x").data == b"<seen>"
 
     async def asynchronous(_declaration):
@@ -449,7 +355,7 @@ def test_an_enforcer_that_yields_twice_is_a_fault_the_outer_ones_hear_of():
     app = Flask("twice")
     app.testing = True
     BackendPatterns(enforcers={Around: outer, Cache: twice}).init_app(app)
-    app.add_url_rule("/x", "x", declare(Around())(declare(Cache(name="c"))(sync_view)))
+    app.add_url_rule("/x", "x", declare(Around())(declare(Cache(name="c"))(plain_view())))
     with pytest.raises(SetupError, match="exactly once"):
         app.test_client().get("/x")
     assert heard == [True]
@@ -457,16 +363,17 @@ def test_an_enforcer_that_yields_twice_is_a_fault_the_outer_ones_hear_of():
 
 def test_a_decorated_view_does_not_change_the_undecorated(recorder):
     """Decorating makes a new view; the same function stays usable as it was."""
-    recorder.app.add_url_rule("/x", "x", sync_view)
-    AUTH(sync_view)
+    view = plain_view()
+    recorder.app.add_url_rule("/x", "x", view)
+    AUTH(view)
     recorder.get()
     assert recorder.calls == []
 
 
-@pytest.mark.parametrize("view", [sync_view, async_view])
-def test_around_enforcers_see_the_response_and_the_failure(recorder, view):
+@pytest.mark.parametrize("make_view", [plain_view, plain_async_view], ids=["sync_view", "async_view"])
+def test_around_enforcers_see_the_response_and_the_failure(recorder, make_view):
     """They wrap what comes after them: a later refusal passes through them, the response is theirs to replace."""
-    recorder.app.add_url_rule("/x", "x", declare(Cache(name="cache"))(declare(Around())(AUTH(view))))
+    recorder.app.add_url_rule("/x", "x", declare(Cache(name="cache"))(declare(Around())(AUTH(make_view()))))
     assert recorder.get().data == b"<seen>"
     assert recorder.calls == ["auth", "around in", "cache", "around out"]
     recorder.early = "cache"
@@ -501,7 +408,7 @@ def test_an_around_enforcer_may_replace_a_failure(recorder):
 def test_a_declaration_without_init_app_names_the_cure():
     """Forgetting `init_app` is said with what to call, and nothing is served."""
     app = Flask("bare")
-    app.add_url_rule("/x", "x", AUTH(sync_view))
+    app.add_url_rule("/x", "x", AUTH(plain_view()))
     app.testing = True
     with pytest.raises(SetupError, match=r"BackendPatterns\(\)\.init_app\(app\)"):
         app.test_client().get("/x")
@@ -511,8 +418,8 @@ def test_a_declaration_that_nothing_enforces_refuses():
     """A required declaration without its feature fails closed; one that is not required is skipped."""
     app = Flask("without")
     BackendPatterns().init_app(app)
-    app.add_url_rule("/x", "x", AUTH(sync_view))
-    app.add_url_rule("/y", "y", declare(Optional())(sync_view))
+    app.add_url_rule("/x", "x", AUTH(plain_view()))
+    app.add_url_rule("/y", "y", declare(Optional())(plain_view()))
     assert app.test_client().get("/x").status_code == 500
     assert app.test_client().get("/y").data == b"seen"
     app.testing = True
@@ -523,7 +430,7 @@ def test_a_declaration_that_nothing_enforces_refuses():
 def test_one_view_on_two_apps_is_enforced_by_each_apps_own_enforcers():
     """Plans are kept for each app."""
     first, second = Recorder(), Recorder()
-    view = AUTH(sync_view)
+    view = AUTH(plain_view())
     for item in (first, second):
         item.app.add_url_rule("/x", "x", view)
     second.refuse = "auth"
@@ -538,9 +445,10 @@ def test_only_views_can_be_declared_on():
 
 def test_signature_and_name_are_kept():
     """Flask makes endpoints from names, smorest documents from docstrings."""
-    guarded = AUTH(sync_view)
-    assert (guarded.__name__, guarded.__wrapped__) == ("sync_view", sync_view)
-    assert asyncio.iscoroutinefunction(AUTH(async_view))
+    view = plain_view()
+    guarded = AUTH(view)
+    assert (guarded.__name__, guarded.__wrapped__) == ("view", view)
+    assert asyncio.iscoroutinefunction(AUTH(plain_async_view()))
 
 
 def test_declared_statuses_are_in_the_document(recorder):

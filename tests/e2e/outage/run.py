@@ -204,7 +204,7 @@ class Servers:
             load.communicate()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(60)
         self.log.close()
 
 

@@ -32,7 +32,7 @@ class RecordedLog:
 def alone():
     """Apps of earlier tests that nobody has thrown away yet still listen; these tests count who does."""
     gc.collect()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while any(thread.name.startswith("near-cache-") for thread in threading.enumerate()):
         assert time.monotonic() < deadline, "somebody keeps an app of an earlier test"
         time.sleep(0.01)
@@ -47,7 +47,7 @@ def log():
 def wait_until():
     """Wait for a condition, up to a deadline that is only met when something is broken; gives the seconds it took."""
 
-    def wait(condition, seconds=20):
+    def wait(condition, seconds=60):
         start = time.monotonic()
         while not condition():
             assert time.monotonic() - start < seconds, "it did not come about"

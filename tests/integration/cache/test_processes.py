@@ -45,7 +45,7 @@ def processes(redis_url):
             process.ask("wait_until_trusted")
         yield started
         for process in started:
-            process.popen.communicate(timeout=30)
+            process.popen.communicate(timeout=60)
     finally:
         for process in started:
             process.popen.kill()

@@ -5,7 +5,6 @@ import time
 import jwt
 import pytest
 from flask import Flask
-from redis import Redis
 
 from flask_backend_patterns import (
     BackendPatterns,
@@ -15,9 +14,9 @@ from flask_backend_patterns import (
     rate_limit,
     require_permission,
 )
+from tests.redis_commands import commands_of
 
 SECRET = "a secret of the tests, long enough for HS256"
-KEEPS_CONNECTED = {"PING", "HELLO", "CLIENT", "SUBSCRIBE", "INFO"}
 
 
 def bearer():
@@ -44,20 +43,6 @@ def cache_app(redis_url, wait_until):
     yield made
     feed.close()
     made.extensions["backend_patterns"].redis.close()
-
-
-def commands_of(url, act):
-    """What Redis is told while `act` runs; the calls of a script's own are no trips."""
-    with Redis.from_url(url) as teller, Redis.from_url(url) as watcher:
-        teller.ping()
-        with watcher.monitor() as monitor:
-            act()
-            teller.echo("done")
-            heard = []
-            while not (said := monitor.next_command())["command"].startswith("ECHO"):
-                heard.append(said)
-    names = [said["command"].split()[0].upper() for said in heard if said["client_type"] != "lua"]
-    return [name for name in names if name not in KEEPS_CONNECTED]
 
 
 @cached(key="item:{number}", tags=["item:{number}", "items"])

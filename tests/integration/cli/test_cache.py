@@ -15,7 +15,7 @@ from flask_backend_patterns.cli.route_rows import columns_in
 
 def make_app(**config):
     app = Flask("cached-cli")
-    app.config.update(BACKEND_OBSERVABILITY_ACCESS_LOG=False, **config)
+    app.config.update(BACKEND_OBSERVABILITY_ACCESS_LOG=False, BACKEND_REDIS_TIMEOUT_SECONDS=20, **config)
     BackendPatterns().init_app(app)
 
     @app.get("/x/<int:number>")

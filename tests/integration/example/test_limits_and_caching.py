@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from redis import Redis
 from sqlalchemy import event, text
 
 from example_app import create_app
@@ -18,12 +17,13 @@ from example_app.seeding.writing import seed
 from example_app.services import product_imports
 from example_app.services.catalog import change_product, find_product
 from flask_backend_patterns import invalidate
+from tests.redis_commands import commands_of
 
 from .logins import LOGINS, SECRET, bearer
 
+PATIENT = {"BACKEND_REDIS_TIMEOUT_SECONDS": 5.0}  # a busy machine is no outage
 ADDRESS, SCANNER = "198.51.100.7", "203.0.113.7"
-KEEPS_CONNECTED = {"PING", "CLIENT", "HELLO", "AUTH", "SELECT", "SUBSCRIBE", "SSUBSCRIBE"}
-MOMENT_SECONDS = 5  # of a machine that is busy; the feed's own bound is 50 ms
+MOMENT_SECONDS = 60  # an upper limit; the feed's own bound is 50 ms
 
 
 @pytest.fixture
@@ -52,20 +52,6 @@ def statements() -> Iterator[list[str]]:
         yield sent
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
-
-
-def trips(url, ask):
-    """The commands that Redis gets while `ask` runs, seen by MONITOR; the calls of a script's own are no trips."""
-    with Redis.from_url(url) as teller, Redis.from_url(url) as watcher:
-        teller.ping()
-        with watcher.monitor() as monitor:
-            ask()
-            teller.echo("done")
-            heard = []
-            while not (said := monitor.next_command())["command"].startswith("ECHO"):
-                heard.append(said)
-    names = [said["command"].split()[0].upper() for said in heard if said["client_type"] != "lua"]
-    return [name for name in names if name not in KEEPS_CONNECTED]
 
 
 def soon(probe, wanted):
@@ -102,11 +88,11 @@ def test_a_product_in_steady_state_is_one_trip_and_no_select(client, shop_app, r
         answer = client.get("/api/products/1", headers=headers, auth=LOGINS["customer"])
         statuses.append(answer.status_code)
 
-    assert soon(lambda: trips(redis_url, ask), ["EVALSHA"]) == ["EVALSHA"]
+    assert soon(lambda: commands_of(redis_url, ask), ["EVALSHA"]) == ["EVALSHA"]
     with shop_app.app_context(), statements() as sent:
-        assert trips(redis_url, ask) == ["EVALSHA"]
-        assert trips(redis_url, lambda: ask(**{"If-None-Match": tag})) == ["EVALSHA"]
-        assert trips(redis_url, lambda: client.get("/api/products")) != []  # it is looked at
+        assert commands_of(redis_url, ask) == ["EVALSHA"]
+        assert commands_of(redis_url, lambda: ask(**{"If-None-Match": tag})) == ["EVALSHA"]
+        assert commands_of(redis_url, lambda: client.get("/api/products")) != []  # it is looked at
     assert statuses[-2:] == [200, 304]
     assert [statement for statement in sent if "products.id = " in statement] == []
 
@@ -139,7 +125,7 @@ def test_a_changed_price_is_seen_at_once(client, shop_app, redis_url, change):
     """By who asks after the commit, alone and in the list, also with the old ETag; by another web process in a moment."""
     config = {name: shop_app.config[name] for name in ("SHOP_INSTANCE", "SQLALCHEMY_DATABASE_URI")}
     other_app = create_app(
-        {**config, "BACKEND_REDIS_URL": redis_url, "JWT_SECRET_KEY": SECRET, "TESTING": True}
+        {**config, "BACKEND_REDIS_URL": redis_url, "JWT_SECRET_KEY": SECRET, "TESTING": True, **PATIENT}
     )
     other = other_app.test_client()
     for one in (client, other):

@@ -53,7 +53,7 @@ def redis(make_redis):
 def wait_until():
     """Wait for a condition, up to a deadline that is only met when something is broken; gives the seconds it took."""
 
-    def wait(condition, seconds=30):
+    def wait(condition, seconds=60):
         start = time.monotonic()
         while not condition():
             assert time.monotonic() - start < seconds, "it did not come about"

@@ -18,18 +18,26 @@ from flask_backend_patterns.observability.events import event_of
 
 pytestmark = pytest.mark.xdist_group("redis_server")
 
+LIMIT_SECONDS = 0.5
+
 
 @pytest.fixture
 def shop(request, redis_url):
-    """An app, not called `app`, which pytest-flask keeps a context for; with settings given as its parameter."""
+    """An app, not called `app`, which pytest-flask keeps a context for; with settings given as its parameter.
+
+    Its time limits are five times those that apps have: a machine that is busy is no outage.
+    """
     shop = Flask("shop")
-    shop.config.update(getattr(request, "param", {}))
+    shop.config.update({"BACKEND_REDIS_TIMEOUT_SECONDS": LIMIT_SECONDS} | getattr(request, "param", {}))
     shop.config.update(
         BACKEND_REDIS_URL=redis_url, BACKEND_API_PREFIXES=["/"], BACKEND_OBSERVABILITY_METRICS_PATH="/metrics"
     )
     BackendPatterns().init_app(shop)
     connection = Redis.from_url(
-        redis_url, socket_timeout=0.1, socket_connect_timeout=0.1, retry=Retry(NoBackoff(), 0)
+        redis_url,
+        socket_timeout=LIMIT_SECONDS,
+        socket_connect_timeout=LIMIT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
     )
     add_views(shop, connection)
     yield shop
@@ -75,7 +83,7 @@ def test_a_route_that_needs_redis_is_away_with_it(shop, redis_server, method, pa
     getattr(redis_server, loss)()
     begun = time.monotonic()
     answer = client.open(path, method=method)
-    assert time.monotonic() - begun < 2  # 0.1 s by the time limit; a busy machine adds to it
+    assert time.monotonic() - begun < 10  # 0.5 s by the time limit; a busy machine adds to it
     assert (answer.status_code, answer.json["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
     assert int(answer.headers["Retry-After"]) >= 1
     assert answer.json["error"]["request_id"] == answer.headers["X-Request-ID"]
@@ -85,34 +93,37 @@ def test_a_route_that_needs_redis_is_away_with_it(shop, redis_server, method, pa
     wait_until(lambda: client.open(path, method=method).status_code < 300)
 
 
-def test_routes_without_redis_do_not_feel_a_hanging_one(shop, redis_server):
-    """8 threads of which 6 ask for what needs it: none holds its thread for long, so the others are served as ever."""
+def test_routes_without_redis_do_not_feel_a_hanging_one(shop, redis_server, caplog):
+    """6 threads ask for what needs it, beside one that does not: each of them waits once at most, so others are served."""
+    caplog.set_level(logging.INFO, "flask_backend_patterns")
     client = shop.test_client()
-    client.get("/needed")
+    wait_until(lambda: client.get("/needed").status_code == 200)
     redis_server.suspend()
-    stop, slow = threading.Event(), []
+    stop, statuses = threading.Event(), []
 
     def ask():
         own = shop.test_client()
         while not stop.is_set():
-            begun = time.monotonic()
-            assert own.get("/needed").status_code == 503
-            slow.append(time.monotonic() - begun > 0.09)
+            statuses.append(own.get("/needed").status_code)
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
     for thread in threads:
         thread.start()
-    served = 0
-    until = time.monotonic() + 1
-    while time.monotonic() < until:
-        assert client.get("/apart").status_code == 200
-        served += 1
+    served = []
+    while len(served) < 100 or len(statuses) < 1_000:
+        served.append(client.get("/apart").status_code)
     stop.set()
     for thread in threads:
         thread.join()
-    assert served > 50
-    assert len(slow) > 100
-    assert sum(slow) < len(slow) / 10  # each thread once, and what the machine adds
+    probe = probe_of(shop)
+    redis_server.resume()
+    wait_until(lambda: "dependency.up" in names_in(caplog, probe))
+    assert set(served) == {200}
+    assert set(statuses) == {503}
+    (refused,) = (
+        event["refused"] for event in outages_in(caplog, probe) if event["event"] == "dependency.up"
+    )
+    assert len(statuses) - 6 <= refused <= len(statuses)  # without a wait
 
 
 @pytest.mark.parametrize("shop", [{"BACKEND_REDIS_TIMEOUT_SECONDS": 5.0}], ids=["patient"], indirect=True)
@@ -126,15 +137,14 @@ def test_an_outage_is_told_once(shop, redis_server, caplog):
     for _ in range(100):
         client.get("/needed")
     assert 'backend_dependency_up{name="redis"} 0.0' in client.get("/metrics").text
+    probe = probe_of(shop)
     redis_server.start()
-    wait_until(lambda: not state_of(shop).redis.is_down)
+    wait_until(
+        lambda: "dependency.up" in names_in(caplog, probe)
+    )  # the last thing that is done at a recovery
     assert 'backend_dependency_up{name="redis"} 1.0' in client.get("/metrics").text
-    events = [event_of(record) for record in caplog.records if event_of(record)]
-    named = [
-        event for event in events if event["event"].startswith("dependency.") and "used_for" not in event
-    ]
-    assert [event["event"] for event in named] == ["dependency.down", "dependency.up"]
-    assert named[1]["refused"] == 99
+    assert names_in(caplog, probe) == ["dependency.down", "dependency.up"]
+    assert outages_in(caplog, probe)[1]["refused"] == 99
     assert sum(record.exc_info is not None for record in caplog.records) == 1  # of the one that noticed
 
 
@@ -183,8 +193,30 @@ def errors_in(caplog):
     return [record for record in caplog.records if (event_of(record) or {}).get("event") == "error"]
 
 
+def probe_of(shop):
+    """The thread that looks whether Redis is back; there is one in an outage."""
+    return state_of(shop).redis.outage._probe
+
+
+def outages_in(caplog, probe):
+    """Beginning and end of the outage that `probe` is of; apps of earlier tests may find their ends meanwhile."""
+    told = [(record.thread, event_of(record)) for record in caplog.records if event_of(record)]
+    return [
+        event
+        for thread, event in told
+        if "used_for" not in event
+        and (
+            event["event"] == "dependency.down" or (event["event"], thread) == ("dependency.up", probe.ident)
+        )
+    ]
+
+
+def names_in(caplog, probe):
+    return [event["event"] for event in outages_in(caplog, probe)]
+
+
 def wait_until(condition):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.005)

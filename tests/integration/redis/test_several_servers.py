@@ -137,12 +137,12 @@ def test_sentinel(watched, make_redis, listen, log, wait_until):
         except CacheError:
             return None
 
-    assert wait_until(write) < 20  # as long as Sentinel takes: about 2 s
+    wait_until(write)  # as long as Sentinel takes: about 2 s
     with Redis(port=replica.port, db=1) as promoted:
         assert promoted.get(redis.key("a")) == b"after"
     assert redis.client.get(redis.key("b")) == b"before"
     wait_until(lambda: feed.is_trusted)
-    assert "dependency.up" in log.names
+    wait_until(lambda: "dependency.up" in log.names)
 
 
 def has_begun(sentinel):
@@ -163,14 +163,17 @@ def interrupt(redis):
     def stop(*_):
         raise Interrupt
 
+    def block():
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        redis.command("BLPOP", "nothing", 1)
+
     previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
     try:
         with pytest.raises(Interrupt):
-            redis.command("BLPOP", "nothing", 0.1)
+            block()
     finally:
         signal.signal(signal.SIGALRM, previous)
-    time.sleep(0.15)
+    time.sleep(1)
 
 
 def test_a_demoted_primary_is_left(watched, make_redis, wait_until):
@@ -190,7 +193,7 @@ def test_a_demoted_primary_is_left(watched, make_redis, wait_until):
     with pytest.raises(CacheError) as caught:
         redis.command("SET", "k", "lost")
     assert "now a slave" in str(caught.value.__cause__)
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     answer = None
     while answer is None and time.monotonic() < until:
         try:
@@ -226,13 +229,13 @@ def test_cluster(start, make_redis, listen, log, tmp_path, wait_until):
     redis.command("PUBLISH", "test", '["k"]')
     wait_until(lambda: cache.get_or_load("k", lambda: "new") == "new")
 
-    redis = make_redis(server.url, timeout_seconds=0.1)
+    redis = make_redis(server.url, timeout_seconds=0.3)
     redis.command("PING")
     server.suspend()
     begun = time.monotonic()
     with pytest.raises(CacheError):
         redis.command("GET", redis.key("c"))
-    assert time.monotonic() - begun < 5  # some time limits of 0.1 s: it asks who has the slots now
+    assert time.monotonic() - begun < 20  # some time limits of 0.3 s: it asks who has the slots now
     assert redis.is_down
     server.resume()
     wait_until(lambda: not redis.is_down)

@@ -10,7 +10,7 @@ import pytest
 
 from flask_backend_patterns.health.draining import SAME_WISH_SECONDS, Draining
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 60
 
 
 class Log:

@@ -50,14 +50,19 @@ def memcached():
         port = probe.getsockname()[1]
     process = subprocess.Popen([binary, "-l", "127.0.0.1", "-p", str(port), "-u", "nobody"])
     try:
-        deadline = time.monotonic() + 20
-        while socket.socket().connect_ex(("127.0.0.1", port)):
+        deadline = time.monotonic() + 60
+        while not _answers(port):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         yield f"127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait()
+
+
+def _answers(port):
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(params=STORES)

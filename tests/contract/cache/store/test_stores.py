@@ -28,7 +28,7 @@ def payload_of(store, wanted=ITEM):
 
 
 def until_it_is(wanted, get):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (found := get()) != wanted:
         assert time.monotonic() < deadline, found
         time.sleep(0.005)
@@ -304,7 +304,7 @@ def test_what_is_about_to_change_is_not_stored(store, way):
     put(store)
     assert payload_of(store) == b"value"
     store.invalidate(**way, hold_seconds=0.05)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while payload_of(store) is None:
         assert time.monotonic() < deadline
         lease = begin(store, owner="after", is_refresh=True).lease

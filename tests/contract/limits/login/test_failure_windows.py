@@ -322,7 +322,11 @@ prefixes = itertools.count()
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(steps=steps)
 def test_it_agrees_with_counting_everything(request, kind, steps):
     """Whatever happens in whatever order, each answer is that of a list of all that ever happened."""

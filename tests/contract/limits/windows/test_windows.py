@@ -16,7 +16,9 @@ SECOND = 1_000_000
 START = 1_800_000_000 * SECOND
 
 many_examples = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

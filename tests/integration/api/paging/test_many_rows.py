@@ -80,7 +80,7 @@ def test_a_walk_among_inserts_and_deletes(session, shop, many, intruder, descend
         session=session,
         turn=note,
     )
-    answer, _ = intruder.communicate("stop\n", timeout=30)
+    answer, _ = intruder.communicate("stop\n", timeout=60)
     deleted, inserted = map(int, answer.split())
     assert min(deleted, inserted) > 100
     assert seen == sorted(set(seen), reverse=descending)

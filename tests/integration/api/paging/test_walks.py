@@ -20,7 +20,7 @@ EXAMPLES = settings(
     max_examples=150,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 EPOCH = datetime(2026, 1, 1)
 # Few different values, so that most rows tie on most keys; beside them the extremes of each type.

@@ -70,7 +70,7 @@ def crowd():
     for process in processes:
         process.stdin.close()
         process.stdout.close()
-        process.wait(30)
+        process.wait(60)
 
 
 @pytest.fixture

@@ -487,9 +487,9 @@ def test_changed_roles_of_a_known_key_count_after_forgetting(app, call, make_key
 @pytest.fixture
 def feeds(app, redis_url):
     """Two feeds on one channel, as two processes have them, both trusted."""
-    client = lambda: connect(RedisSettings(url=redis_url, timeout_seconds=5))
+    client = lambda: connect(RedisSettings(url=redis_url, timeout_seconds=20))
     feeds = [RedisFeed(client, channel="backend:cache:accounts", log=app.log) for _ in range(2)]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     for feed in feeds:
         while not feed.is_trusted:
             assert time.monotonic() < deadline
@@ -512,7 +512,7 @@ def test_a_revoked_key_is_refused_everywhere(call, make_keys, owner, make_authen
     began = time.perf_counter()
     with pytest.raises(InvalidTokenError):
         call(new.key, here)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             call(new.key, there)
@@ -560,7 +560,7 @@ def test_a_use_that_cannot_be_written_does_not_fail_the_request(app, database_ur
         holder.execute(text(f"UPDATE {API_KEYS} SET name = 'held'"))
         began = time.perf_counter()
         assert call(key).id == owner
-        assert time.perf_counter() - began < 5
+        assert time.perf_counter() - began < 20  # SQLite's own wait is 30
         holder.rollback()
     engine.dispose()
     assert app.log.names == ["api_key_last_use_lost"]

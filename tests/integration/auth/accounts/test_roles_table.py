@@ -100,7 +100,7 @@ def test_two_who_save_at_once_make_no_circle(app, _):
 
     def save(name, parent):
         with app.app_context():
-            start.wait(30)
+            start.wait(60)
             try:
                 save_role(name, [], [parent])
                 got.append("saved")
@@ -122,7 +122,7 @@ def test_many_who_save_one_new_role_leave_one(app):
 
     def save(number):
         with app.app_context():
-            start.wait(30)
+            start.wait(60)
             try:
                 save_role("role", [f"x:p{number}", f"y:p{number}"])
             except Exception as error:  # noqa: BLE001 - shown below

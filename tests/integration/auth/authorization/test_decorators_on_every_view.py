@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
-from typing import ClassVar
-
 import pytest
 from flask import Blueprint as FlaskBlueprint
-from flask.views import MethodView, View
+from flask.views import MethodView
 from marshmallow import Schema, fields
 
 from flask_backend_patterns import Blueprint
@@ -21,6 +17,7 @@ from flask_backend_patterns.auth.decorators import (
 )
 from flask_backend_patterns.auth.policies import policy
 from flask_backend_patterns.guard import declarations_of
+from tests.kinds_of_views import COMBINATIONS, FOREIGN, KINDS, plain_view
 
 
 @policy()
@@ -46,110 +43,6 @@ DECORATORS = {
     "policy": (require_policy(even_id), ADMIN, GUEST, 403, 401),
     "secret policy": (require_policy(even_id, secret=True), ADMIN, GUEST, 404, 401),
 }
-
-
-def losing(view):
-    """A foreign decorator that loses every attribute."""
-    if asyncio.iscoroutinefunction(view):
-
-        async def inner(*args, **kwargs):
-            return await view(*args, **kwargs)
-    else:
-
-        def inner(*args, **kwargs):
-            return view(*args, **kwargs)
-
-    inner.__name__ = "inner"
-    return inner
-
-
-def keeping(view):
-    return functools.wraps(view)(losing(view))
-
-
-def sync_view():
-    return "seen"
-
-
-async def async_view():
-    return "seen"
-
-
-def method_view(decorate):
-    class Item(MethodView):
-        @decorate
-        def get(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-def async_method_view(decorate):
-    class Item(MethodView):
-        @decorate
-        async def get(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-def method_view_class(decorate):
-    class Item(MethodView):
-        def get(self):
-            return "seen"
-
-    return decorate(Item).as_view("item")
-
-
-def view_class(decorate):
-    class Item(View):
-        def dispatch_request(self):
-            return "seen"
-
-    return decorate(Item).as_view("item")
-
-
-def dispatch_method(decorate):
-    class Item(View):
-        @decorate
-        def dispatch_request(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-def in_class_decorators(decorate):
-    class Item(MethodView):
-        decorators: ClassVar = [decorate]
-
-        def get(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-KINDS = {
-    "function": lambda decorate: decorate(sync_view),
-    "async": lambda decorate: decorate(async_view),
-    "method": method_view,
-    "async method": async_method_view,
-    "class": method_view_class,
-    "plain View class": view_class,
-    "dispatch_request": dispatch_method,
-    "decorators list": in_class_decorators,
-}
-FOREIGN = {
-    "alone": lambda decorate: decorate,
-    "under losing": lambda decorate: lambda view: losing(decorate(view)),
-    "over losing": lambda decorate: lambda view: decorate(losing(view)),
-    "under keeping": lambda decorate: lambda view: keeping(decorate(view)),
-    "over keeping": lambda decorate: lambda view: decorate(keeping(view)),
-}
-CLASSES = {"class", "plain View class"}
-# A foreign function decorator does not go on a class.
-COMBINATIONS = [
-    (kind, foreign) for kind in KINDS for foreign in FOREIGN if kind not in CLASSES or foreign == "alone"
-]
 
 
 def on_app(shop, view):
@@ -228,7 +121,7 @@ def test_a_decorator_enforces_before_input_is_read(shop, name, above):
 
 def test_a_public_view_takes_everybody_and_looks_at_no_credentials(shop):
     """Also those with credentials that do not count."""
-    shop.app.add_url_rule("/x", "x", public(reason="prices are public")(sync_view))
+    shop.app.add_url_rule("/x", "x", public(reason="prices are public")(plain_view()))
     assert [shop.status(), shop.status(actor="forged"), shop.status(**GUEST)] == [200, 200, 200]
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from typing import ClassVar
 
 import pytest
 from flask import Blueprint as FlaskBlueprint
 from flask import abort, request
-from flask.views import MethodView, View
+from flask.views import MethodView
 
 from flask_backend_patterns import Blueprint
 from flask_backend_patterns.api.deprecation import deprecated
@@ -24,6 +22,8 @@ from flask_backend_patterns.auth.decorators import (
 )
 from flask_backend_patterns.auth.default_deny import install
 from flask_backend_patterns.auth.policies import policy
+from tests import kinds_of_views
+from tests.kinds_of_views import keeping, losing, plain_async_view, plain_view
 
 
 @policy()
@@ -43,80 +43,14 @@ DECLARATIONS = {
 }
 
 
-def view():
-    return "seen"
-
-
-async def async_view():
-    return "seen"
-
-
-def losing(function):
-    if asyncio.iscoroutinefunction(function):
-
-        async def inner(*args, **kwargs):
-            return await function(*args, **kwargs)
-    else:
-
-        def inner(*args, **kwargs):
-            return function(*args, **kwargs)
-
-    inner.__name__ = "inner"
-    return inner
-
-
-def keeping(function):
-    return functools.wraps(function)(losing(function))
-
-
-def item_class(decorate):
-    class Item(MethodView):
-        @decorate
-        def get(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-def whole_class(decorate):
-    @decorate
-    class Item(View):
-        def dispatch_request(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-def dispatch_method(decorate):
-    class Item(View):
-        @decorate
-        def dispatch_request(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-def listed(decorate):
-    class Item(View):
-        decorators: ClassVar = [decorate]
-
-        def dispatch_request(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
 KINDS = {
-    "function": lambda decorate: decorate(view),
-    "async": lambda decorate: decorate(async_view),
-    "under losing": lambda decorate: losing(decorate(view)),
-    "under losing twice": lambda decorate: losing(losing(decorate(async_view))),
-    "under wraps": lambda decorate: keeping(decorate(view)),
-    "partial": lambda decorate: functools.partial(decorate(view)),
-    "method": item_class,
-    "class": whole_class,
-    "dispatch_request": dispatch_method,
-    "decorators list": listed,
+    **{kind: kinds_of_views.KINDS[kind] for kind in ("function", "async")},
+    "under losing": lambda decorate: losing(decorate(plain_view())),
+    "under losing twice": lambda decorate: losing(losing(decorate(plain_async_view()))),
+    "under wraps": lambda decorate: keeping(decorate(plain_view())),
+    "partial": lambda decorate: functools.partial(decorate(plain_view())),
+    "class": kinds_of_views.KINDS["plain View class"],
+    **{kind: kinds_of_views.KINDS[kind] for kind in ("method", "dispatch_request", "decorators list")},
 }
 
 
@@ -147,7 +81,7 @@ def test_an_undeclared_route_is_refused_and_logged_once(deny, kind):
 
 def test_the_refusal_is_in_our_format(deny):
     """And says nothing about why."""
-    deny.app.add_url_rule("/x", "x", view)
+    deny.app.add_url_rule("/x", "x", plain_view())
     assert deny.ask().get_json()["error"]["code"] == "FORBIDDEN"
 
 
@@ -163,8 +97,8 @@ def test_methods_of_one_rule_are_judged_one_by_one(deny):
             return "forgotten"
 
     deny.app.add_url_rule("/x", view_func=Item.as_view("item"))
-    deny.app.add_url_rule("/y", "read", PUBLIC(view), methods=["GET"])
-    deny.app.add_url_rule("/y", "write", losing(view), methods=["POST", "PUT"])
+    deny.app.add_url_rule("/y", "read", PUBLIC(plain_view()), methods=["GET"])
+    deny.app.add_url_rule("/y", "write", losing(plain_view()), methods=["POST", "PUT"])
     for path in ("/x", "/y"):
         assert [deny.status(path, method=method) for method in ("get", "head", "options")] == [200] * 3
         assert deny.status(path, method="post") == 403
@@ -188,9 +122,9 @@ def test_head_is_judged_like_get_unless_it_has_its_own(deny):
 
 def test_only_flasks_own_options_are_let_through(deny):
     """A view's OPTIONS is a method like any other."""
-    deny.app.add_url_rule("/x", "x", view)
-    deny.app.add_url_rule("/own", "own", view, methods=["GET", "OPTIONS"])
-    deny.app.add_url_rule("/off", "off", view, methods=["OPTIONS"], provide_automatic_options=False)
+    deny.app.add_url_rule("/x", "x", plain_view())
+    deny.app.add_url_rule("/own", "own", plain_view(), methods=["GET", "OPTIONS"])
+    deny.app.add_url_rule("/off", "off", plain_view(), methods=["OPTIONS"], provide_automatic_options=False)
     assert [deny.status(path, method="options") for path in ("/x", "/own", "/off")] == [200, 403, 403]
     response = deny.ask("/x", method="options")
     assert {"GET", "HEAD", "OPTIONS"} == response.allow
@@ -198,7 +132,7 @@ def test_only_flasks_own_options_are_let_through(deny):
 
 def test_what_is_no_route_stays_what_it_is(deny):
     """404, 405 and the redirect to the slash."""
-    deny.app.add_url_rule("/x/", "x", view)
+    deny.app.add_url_rule("/x/", "x", plain_view())
     assert [deny.status("/nothing"), deny.status("/x/", method="post"), deny.status("/x")] == [404, 405, 308]
     assert deny.log.named("undeclared_route") == []
 
@@ -211,7 +145,7 @@ def test_listed_endpoints_are_let_through(make_shop, tmp_path):
     blueprint = FlaskBlueprint("b", "b", static_folder=str(tmp_path), static_url_path="/b/static")
     shop.app.register_blueprint(blueprint)
     for endpoint in ("docs", "docs_page", "Docs", "my_docs"):
-        shop.app.add_url_rule(f"/{endpoint}", endpoint, view)
+        shop.app.add_url_rule(f"/{endpoint}", endpoint, plain_view())
     assert shop.status("/static/page.css") == shop.status("/b/static/page.css") == 200
     assert [shop.status(f"/{endpoint}") for endpoint in ("docs", "docs_page", "Docs", "my_docs")] == [
         200,
@@ -229,7 +163,7 @@ def test_the_refusal_comes_before_anything_of_the_app(make_shop):
     shop.app.before_request(lambda: "answered early")
     blueprint = FlaskBlueprint("b", "b")
     blueprint.before_app_request(lambda: seen.append("blueprint"))
-    blueprint.add_url_rule("/x", "x", view)
+    blueprint.add_url_rule("/x", "x", plain_view())
     shop.app.register_blueprint(blueprint)
     assert (shop.status(), seen) == (403, [])
 
@@ -238,13 +172,14 @@ def test_functions_that_the_app_had_before_come_after_the_gate_too(shop):
     """`init_app` may run late."""
     seen = []
     shop.app.before_request(lambda: seen.append("early"))
-    shop.app.add_url_rule("/x", "x", view)
+    shop.app.add_url_rule("/x", "x", plain_view())
     install(shop.app, log=shop.log, public_endpoints=())
     assert (shop.status(), seen) == (403, [])
 
 
 def test_views_that_are_replaced_are_judged_anew(deny):
     """A view taken out of its guard is refused; one put into a guard is served."""
+    view = plain_view()
     deny.app.add_url_rule("/x", "x", PUBLIC(view))
     assert deny.status() == 200
     deny.app.view_functions["x"] = view
@@ -256,8 +191,8 @@ def test_views_that_are_replaced_are_judged_anew(deny):
 def test_routes_of_blueprints_count(deny):
     """Nested, plain and ours."""
     outer, inner = Blueprint("outer", "outer"), Blueprint("inner", "inner")
-    inner.route("/open")(PUBLIC(view))
-    inner.route("/forgotten")(losing(view))
+    inner.route("/open")(PUBLIC(plain_view()))
+    inner.route("/forgotten")(losing(plain_view()))
     outer.register_blueprint(inner)
     deny.app.register_blueprint(outer)
     assert [deny.status("/open"), deny.status("/forgotten")] == [200, 403]
@@ -271,14 +206,14 @@ def test_a_failing_view_fails_as_ever(deny):
 
 def test_without_the_setting_undeclared_routes_are_served(shop):
     """The default is Flask's."""
-    shop.app.add_url_rule("/x", "x", view)
+    shop.app.add_url_rule("/x", "x", plain_view())
     assert shop.status() == 200
 
 
 def test_many_threads_agree(deny):
     """On the first requests of a route too."""
-    deny.app.add_url_rule("/x", "x", view)
-    deny.app.add_url_rule("/y", "y", PUBLIC(view))
+    deny.app.add_url_rule("/x", "x", plain_view())
+    deny.app.add_url_rule("/y", "y", PUBLIC(plain_view()))
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(deny.status, ["/x", "/y"] * 100))
     assert found == [403, 200] * 100
@@ -287,7 +222,7 @@ def test_many_threads_agree(deny):
 @pytest.mark.parametrize("other", ["auth", "public"])
 def test_a_view_that_calls_another_has_not_its_declarations(deny, other):
     """`return index()` in a view says nothing about who may call that view, whatever is declared on `index`."""
-    index = DECLARATIONS[other](view)
+    index = DECLARATIONS[other](plain_view())
 
     def wipe():
         return index()

@@ -132,7 +132,7 @@ def test_it_counts_here_while_redis_is_away(make_site, redis_server):
     assert fail(site, 6, "10.4.4.4") == [401] * 3 + [429] * 3
     assert time.monotonic() - start < 10  # a connection that is waited for takes 20
     redis_server.restart()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while site.login(address="10.4.4.5").status_code != 200:
         assert time.monotonic() < deadline
 
@@ -172,7 +172,7 @@ def attackers(login_app):
     for process in processes:
         process.stdin.close()
         process.stdout.close()
-        process.wait(30)
+        process.wait(60)
 
 
 def test_an_attack_from_many_processes_gets_exactly_the_limit(make_site, attackers, database_url, redis_url):

@@ -25,7 +25,7 @@ CALLBACK = "http://127.0.0.1/auth/oauth/first/callback"
 APP_FILE = Path(__file__).parent / "oauth_app.py"
 PROVIDER_FILES = Path(__file__).parents[3] / "oidc_provider"
 # Everything here speaks plain HTTP: without `verify` no client reads the authorities of the machine, which takes 20 ms.
-BROWSER = httpx.Client(timeout=30, trust_env=False, verify=False)
+BROWSER = httpx.Client(timeout=60, trust_env=False, verify=False)
 
 
 def load(name: str, path: Path) -> ModuleType:
@@ -164,7 +164,7 @@ class Browser:
 
     site: Site
     http: httpx.Client = field(
-        default_factory=lambda: httpx.Client(timeout=30, trust_env=False, verify=False)
+        default_factory=lambda: httpx.Client(timeout=60, trust_env=False, verify=False)
     )
 
     def get(self, path: str, **options) -> httpx.Response:

@@ -166,7 +166,7 @@ def crowd():
     for process in processes:
         process.stdin.close()
         process.stdout.close()
-        process.wait(timeout=30)
+        process.wait(60)
 
 
 @pytest.mark.parametrize("exists", [False, True], ids=["a stranger", "an account with the address"])

@@ -42,11 +42,11 @@ class Process:
 
     def close(self) -> None:
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(60)
         self._process.stdout.close()
 
 
-def wait_until(condition, *, seconds=30.0):
+def wait_until(condition, *, seconds=60):
     """Look again and again, not for a fixed time; returns how long it took, in seconds."""
     began = time.monotonic()
     while not condition():

@@ -320,7 +320,7 @@ def test_when_it_ends(step, alive_for, make_app, wait_until):
 @pytest.mark.parametrize("kind", ["killed", "hung"])
 def test_redis_away(kind, policy, make_app, redis_server, wait_until):
     """Open: a session that is known goes on; unknown ones, and all with closed, are a 503 in time. Login and logout are 503."""
-    app = make_app(BACKEND_AUTH_ACCESS_OUTAGE=policy, BACKEND_REDIS_TIMEOUT_SECONDS=0.1)
+    app = make_app(BACKEND_AUTH_ACCESS_OUTAGE=policy, BACKEND_REDIS_TIMEOUT_SECONDS=0.3)
     known, unknown = log_in(app), log_in(app, "bert")
     wait_until(lambda: parts_of(app)[1]._cache._feed.is_trusted)
     assert known.get("/me").status_code == 200
@@ -328,13 +328,13 @@ def test_redis_away(kind, policy, make_app, redis_server, wait_until):
     wait_until(lambda: not parts_of(app)[1]._cache._feed.is_trusted)
     began = time.perf_counter()
     assert unknown.get("/me").status_code == 503
-    assert time.perf_counter() - began < 2  # 0.1 s, on a machine that is busy with other tests
+    assert time.perf_counter() - began < 10  # 0.3 s, and what a busy machine adds
     times = []
     for _ in range(20):
         began = time.perf_counter()
         assert known.get("/me").status_code == (200 if policy == "open" else 503)
         times.append(time.perf_counter() - began)
-    assert statistics.median(times) < 0.09  # the wait for Redis, which takes 0.1 s, is spared
+    assert statistics.median(times) < 0.29  # the wait for Redis, which takes 0.3 s, is spared
     assert known.post("/login", data={"user": "anna"}).status_code == 503
     assert known.post("/logout").status_code == 503
     assert value_of(known)

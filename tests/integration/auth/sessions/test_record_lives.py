@@ -15,7 +15,10 @@ def lives(redis_url, **config):
     """Seconds that are left of (the end of all tokens of a user, the end of one session)."""
     app = Flask("lives")
     app.config.update(
-        JWT_SECRET_KEY="a secret of more than 32 bytes, for tests", BACKEND_REDIS_URL=redis_url, **config
+        JWT_SECRET_KEY="a secret of more than 32 bytes, for tests",
+        BACKEND_REDIS_URL=redis_url,
+        BACKEND_REDIS_TIMEOUT_SECONDS=20,
+        **config,
     )
     BackendPatterns().init_app(app)
     with app.app_context(), Redis.from_url(redis_url) as redis:

@@ -230,7 +230,7 @@ def test_an_odd_token_can_be_ended(redis_url):
     """`revoke_token` takes what `@jwt_required()` takes: a token without an end is refused on those routes from then on."""
     from flask_backend_patterns.auth.state import auth_state
 
-    app = make_app({"BACKEND_REDIS_URL": redis_url}, with_us=True)
+    app = make_app({"BACKEND_REDIS_URL": redis_url, "BACKEND_REDIS_TIMEOUT_SECONDS": 20}, with_us=True)
     with app.app_context():
         token = create_access_token("7", expires_delta=False, additional_claims={"roles": "admin"})
         assert answers(app, token)["/any"][0] == 200
@@ -242,7 +242,7 @@ def test_everything_of_a_user_ends_tokens_without_a_date(redis_url):
     """A token without `iat` is older than any "log out everywhere"."""
     from flask_backend_patterns import revoke_tokens
 
-    app = make_app({"BACKEND_REDIS_URL": redis_url}, with_us=True)
+    app = make_app({"BACKEND_REDIS_URL": redis_url, "BACKEND_REDIS_TIMEOUT_SECONDS": 20}, with_us=True)
     token = minted({}, iat=None, jti="t1")
     assert answers(app, token)["/any"][0] == 200
     with app.app_context():

@@ -45,7 +45,7 @@ SIGNED_BY = [None, None, "2026", "2026", "2026", "2027", "2027"]
 
 def make_instance(config, redis_url):
     app = Flask("rotating")
-    app.config.update({"BACKEND_REDIS_URL": redis_url} | config)
+    app.config.update({"BACKEND_REDIS_URL": redis_url, "BACKEND_REDIS_TIMEOUT_SECONDS": 20} | config)
     BackendPatterns().init_app(app)
     blueprint = Blueprint("api", __name__)
 

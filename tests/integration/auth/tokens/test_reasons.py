@@ -18,6 +18,7 @@ def app(redis_url):
     app = Flask("reasons")
     app.config.update(
         BACKEND_REDIS_URL=redis_url,
+        BACKEND_REDIS_TIMEOUT_SECONDS=20,
         JWT_SECRET_KEY=SECRET,
         JWT_DECODE_AUDIENCE="shop",
         JWT_TOKEN_LOCATION=["headers", "cookies"],

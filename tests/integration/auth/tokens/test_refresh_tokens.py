@@ -26,7 +26,12 @@ ROUTES = {
 def app(request, redis_url):
     app = Flask("refreshing")
     prefixes = ["/"] if request.param == "api" else []
-    app.config.update(JWT_SECRET_KEY="k" * 48, BACKEND_REDIS_URL=redis_url, BACKEND_API_PREFIXES=prefixes)
+    app.config.update(
+        JWT_SECRET_KEY="k" * 48,
+        BACKEND_REDIS_URL=redis_url,
+        BACKEND_REDIS_TIMEOUT_SECONDS=20,
+        BACKEND_API_PREFIXES=prefixes,
+    )
     app.manager = JWTManager(app)
     BackendPatterns().init_app(app)
     for path, requirement in ROUTES.items():

@@ -10,7 +10,7 @@ from flask_backend_patterns import BackendPatterns, Blueprint, issue_tokens, req
 @pytest.fixture(params=["without a manager", "with a manager", "with a blocklist of its own"])
 def app(request, redis_url):
     app = Flask("revoked")
-    app.config.update(JWT_SECRET_KEY="k" * 48, BACKEND_REDIS_URL=redis_url)
+    app.config.update(JWT_SECRET_KEY="k" * 48, BACKEND_REDIS_URL=redis_url, BACKEND_REDIS_TIMEOUT_SECONDS=20)
     if request.param != "without a manager":
         manager = JWTManager(app)
         if "blocklist" in request.param:

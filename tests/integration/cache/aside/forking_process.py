@@ -25,7 +25,7 @@ def main(url):
 
     def load():
         redis.incr("loads")
-        go_on.wait(30)
+        go_on.wait(60)
         return "by the parent"
 
     def lead(results):

@@ -75,7 +75,7 @@ class Pause:
     def hold(self):
         if threading.current_thread().name == "reader":
             self.reached.set()
-            assert self.go_on.wait(30)
+            assert self.go_on.wait(60)
 
     def _before(self, owner, name):
         method = getattr(owner, name)
@@ -124,11 +124,11 @@ def test_no_old_value_after_the_commit(cache_app, engine, session_of):
         reader = threading.Thread(target=read, name="reader")
         reader.start()
         # with a value in the store the reader stands at "read" only
-        assert pause.reached.wait(30), (way, point)
+        assert pause.reached.wait(60), (way, point)
         WAYS[way](row, number + 1, session_of)
         after_commit = get_or_load("k", load, tags=["t", "u"], fresh=kind == "fresh")
         pause.go_on.set()
-        reader.join(30)
+        reader.join(60)
         pause.undo()
         assert after_commit == number + 1, (way, point, "at once")
         for fresh in (False, True):
@@ -164,21 +164,21 @@ def test_who_asks_after_anothers_invalidation_does_not_get_what_was_read_before(
 
     def old():
         is_loading.set()
-        go_on.wait(30)
+        go_on.wait(60)
         return "old"
 
     threads = [threading.Thread(target=ask, args=("first", old))]
     threads[0].start()
-    assert is_loading.wait(30)
+    assert is_loading.wait(60)
     with writer.app_context():
         invalidate(tags=["t"])
     threads.append(threading.Thread(target=ask, args=("second", lambda: "new")))
     threads[1].start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not any(flights.has_waiters(flight) for flight in list(flights._flights.values())):
         assert time.monotonic() < deadline
         time.sleep(0.001)
     go_on.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert results["second"] == "new"

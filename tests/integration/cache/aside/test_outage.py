@@ -35,7 +35,9 @@ def durable_server(tmp_path):
 def test_an_invalidation_during_an_outage_is_not_lost(durable_server):
     """Redis is killed and comes back with the old value: what was forgotten meanwhile is forgotten before anything is read."""
     app = Flask("durable")
-    app.config.update(BACKEND_REDIS_URL=durable_server.url, BACKEND_CACHE_NEAR_ENTRIES=0)
+    app.config.update(
+        BACKEND_REDIS_URL=durable_server.url, BACKEND_CACHE_NEAR_ENTRIES=0, BACKEND_REDIS_TIMEOUT_SECONDS=20
+    )
     BackendPatterns(app)
     engine = app.extensions["backend_patterns"].cache.aside
     row = {"a": "old", "b": "kept"}
@@ -54,7 +56,7 @@ def test_an_invalidation_during_an_outage_is_not_lost(durable_server):
             assert len(list(client.scan_iter("*:v:*"))) in (1, 2)  # it has its data
             # as if it were the same one still, so that just what was sent is forgotten
             client.set(engine.store.prefix + "server", client.info("server")["run_id"])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while engine.ready_store() is None:
             assert read("a") == "new"
             assert time.monotonic() < deadline
@@ -96,7 +98,7 @@ def test_a_redis_that_has_lost_an_invalidation_is_not_believed(tmp_path, has_not
             invalidate(tags=["t"])
         server.kill()
         server.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         app = apps[0] if has_noticed else apps[1]
         if has_noticed:
             read(app)
@@ -140,7 +142,7 @@ def test_at_the_end_of_a_process_what_was_not_sent_is_sent_or_said(make_app, red
         assert not engine.unsent.is_empty
         if is_back:
             redis_server.resume()
-        last_senders().send(seconds=20 if is_back else 0.2)
+        last_senders().send(seconds=60 if is_back else 0.2)
     finally:
         redis_server.resume()
     assert engine.unsent.is_empty is is_back
@@ -156,7 +158,7 @@ pytestmark = pytest.mark.xdist_group("redis_server")
 @pytest.mark.parametrize("loss", ["kill", "suspend"])
 def test_cached_calls_survive_an_outage(make_app, redis_server, loss, capsys):
     """Each kind of call works; the first loses a time limit, the next ones little over their loader; then it is back."""
-    app = make_app()
+    app = make_app(BACKEND_REDIS_TIMEOUT_SECONDS=0.3)
     engine = app.extensions["backend_patterns"].cache.aside
     loads = []
 
@@ -188,7 +190,7 @@ def test_cached_calls_survive_an_outage(make_app, redis_server, loss, capsys):
             redis_server.resume()
         else:
             redis_server.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while engine.ready_store() is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)
@@ -201,5 +203,5 @@ def test_cached_calls_survive_an_outage(make_app, redis_server, loss, capsys):
         sys.stdout.write(
             f"\n{loss}: first {first * 1e3:.0f} ms, then {cost * 1e6:.1f} us a call, loader included\n"
         )
-    assert first < 1.0
-    assert cost < 0.001
+    assert first < 5  # once 0.3 s; a busy machine adds to it
+    assert cost < 0.005  # of the processor

@@ -199,10 +199,10 @@ def test_near_caches_are_told_of_what_changes_in_files(base, client, tmp_path):
     assert store.reaches_near_caches
     with client.pubsub() as listener:
         listener.subscribe(CHANNEL)
-        listener.get_message(timeout=20)
+        listener.get_message(timeout=60)
         store.write(Wanted(key="a"), b"", **KEPT)
         store.invalidate(keys=["b"], tags=["c"])
-        assert [listener.get_message(timeout=20)["data"] for _ in range(2)] == [b'["k:a"]', b'["k:b", "t:c"]']
+        assert [listener.get_message(timeout=60)["data"] for _ in range(2)] == [b'["k:a"]', b'["k:b", "t:c"]']
 
 
 # --- R4 ---

@@ -25,7 +25,7 @@ class Gate:
     def __call__(self, **_):
         self.runs.append(1)
         self.entered.release()
-        assert self.open.wait(30)
+        assert self.open.wait(60)
         return {"run": len(self.runs)}
 
 
@@ -33,7 +33,7 @@ def ask_together(site, count, gate, path="/x"):
     """`count` requests at once; the gate opens when one is in the view and the others have set out."""
     with ThreadPoolExecutor(count) as pool:
         first = pool.submit(site.get, path)
-        assert gate.entered.acquire(timeout=30)
+        assert gate.entered.acquire(timeout=60)
         others = [pool.submit(site.get, path) for _ in range(count - 1)]
         gate.open.set()
         return [answer.result(60) for answer in (first, *others)]
@@ -58,11 +58,11 @@ def test_an_old_response_is_given_while_one_makes_the_next(site):
     site.clock.now += 61
     with ThreadPoolExecutor(1) as pool:
         fresh = pool.submit(site.get)
-        assert gate.entered.acquire(timeout=30)
-        assert gate.entered.acquire(timeout=30)
+        assert gate.entered.acquire(timeout=60)
+        assert gate.entered.acquire(timeout=60)
         old = [site.get() for _ in range(5)]  # in this thread: waiting would hang
         gate.open.set()
-        assert fresh.result(30).json == {"run": 2}
+        assert fresh.result(60).json == {"run": 2}
     assert {answer.json["run"] for answer in old} == {1}
     assert site.get().json == {"run": 2}
 
@@ -106,17 +106,20 @@ def test_what_was_invalidated_while_the_view_ran_is_not_kept(site):
     site.view(cached_view(60, tags=["thing"]), answer=gate)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(site.get)
-        assert gate.entered.acquire(timeout=30)
+        assert gate.entered.acquire(timeout=60)
         site.engine.invalidate(tags=["thing"])
         gate.open.set()
-        assert first.result(30).json == {"run": 1}
+        assert first.result(60).json == {"run": 1}
     assert site.get().json == {"run": 2}
 
 
 def redis_app(url):
     app = Flask("views-on-redis")
     app.config.update(
-        BACKEND_OBSERVABILITY_ACCESS_LOG=False, BACKEND_REDIS_URL=url, BACKEND_CACHE_NEAR_ENTRIES=0
+        BACKEND_OBSERVABILITY_ACCESS_LOG=False,
+        BACKEND_REDIS_URL=url,
+        BACKEND_REDIS_TIMEOUT_SECONDS=20,
+        BACKEND_CACHE_NEAR_ENTRIES=0,
     )
     BackendPatterns().init_app(app)
     runs = []

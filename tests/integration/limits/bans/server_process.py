@@ -10,7 +10,7 @@ from flask_backend_patterns import BackendPatterns
 
 def main(url):
     app = Flask("banning")
-    app.config.update(BACKEND_LIMITS_BAN_AFTER=200, BACKEND_REDIS_URL=url)
+    app.config.update(BACKEND_LIMITS_BAN_AFTER=200, BACKEND_REDIS_URL=url, BACKEND_REDIS_TIMEOUT_SECONDS=20)
     BackendPatterns(app)
     app.add_url_rule("/refused", view_func=lambda: ("no", 429))
     client = app.test_client()

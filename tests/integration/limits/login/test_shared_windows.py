@@ -54,7 +54,7 @@ def test_processes_share_one_count(redis_url, place):
 
 def test_the_setting_wins(redis_url):
     """With BACKEND_REDIS_URL the limiter is not even looked at."""
-    assert count_failures(make_failures(RedisSettings(url=redis_url), object())) == 2
+    assert count_failures(make_failures(RedisSettings(url=redis_url, timeout_seconds=20), object())) == 2
 
 
 @pytest.mark.parametrize("limiter", ["memory", "none", "not set up"])

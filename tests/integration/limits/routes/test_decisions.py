@@ -7,15 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import request
-from redis import Redis
 
 from flask_backend_patterns import Blueprint, RateLimitError, public, require_auth, require_permission
 from flask_backend_patterns.limits import rate_limit
+from tests.redis_commands import commands_of
 
 from .conftest import Shop
-
-# What threads in the background say, of this app or of one before: no request waits for it.
-KEEPS_CONNECTED = {"PING", "HELLO", "CLIENT", "SUBSCRIBE", "INFO"}
 
 
 def view():
@@ -228,20 +225,6 @@ def test_the_order_of_the_decorators_does_not_matter(shop, order):
     limit = rate_limit("1/minute")
     shop.route(limit(require_auth(view)) if order == "limit above" else require_auth(limit(view)))
     assert [shop.status(actor=actor) for actor in "778"] == [200, 429, 200]
-
-
-def commands_of(url, ask):
-    """What Redis is told while `ask` runs, seen by MONITOR; the calls of a script's own are no trips."""
-    with Redis.from_url(url) as teller, Redis.from_url(url) as watcher:
-        teller.ping()
-        with watcher.monitor() as monitor:
-            ask()
-            teller.echo("done")
-            heard = []
-            while not (said := monitor.next_command())["command"].startswith("ECHO"):
-                heard.append(said)
-    names = [said["command"].split()[0].upper() for said in heard if said["client_type"] != "lua"]
-    return [name for name in names if name not in KEEPS_CONNECTED]
 
 
 @pytest.mark.parametrize("place", ["one guard", "two guards", "blueprint"])

@@ -2,130 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
-from typing import ClassVar
-
 import pytest
 from flask import Blueprint as FlaskBlueprint
-from flask.views import MethodView, View
+from flask.views import MethodView
 
 from flask_backend_patterns import Blueprint
 from flask_backend_patterns.guard import declarations_of
 from flask_backend_patterns.limits import rate_limit
-
-
-def losing(view):
-    """A foreign decorator that loses every attribute."""
-    if asyncio.iscoroutinefunction(view):
-
-        async def inner(*args, **kwargs):
-            return await view(*args, **kwargs)
-    else:
-
-        def inner(*args, **kwargs):
-            return view(*args, **kwargs)
-
-    inner.__name__ = "inner"
-    return inner
-
-
-def keeping(view):
-    return functools.wraps(view)(losing(view))
-
-
-def hiding(view):
-    """A foreign decorator of which nothing can be seen: not what it calls either."""
-    held = [view]
-
-    def inner(**arguments):
-        return held[0](**arguments)
-
-    return inner
-
-
-def sync_view():
-    return "seen"
-
-
-async def async_view():
-    return "seen"
-
-
-def method_view(decorate):
-    class Item(MethodView):
-        @decorate
-        def get(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-def async_method_view(decorate):
-    class Item(MethodView):
-        @decorate
-        async def get(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-def method_view_class(decorate):
-    class Item(MethodView):
-        def get(self):
-            return "seen"
-
-    return decorate(Item).as_view("item")
-
-
-def view_class(decorate):
-    class Item(View):
-        def dispatch_request(self):
-            return "seen"
-
-    return decorate(Item).as_view("item")
-
-
-def dispatch_method(decorate):
-    class Item(View):
-        @decorate
-        def dispatch_request(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-def in_class_decorators(decorate):
-    class Item(MethodView):
-        decorators: ClassVar = [decorate]
-
-        def get(self):
-            return "seen"
-
-    return Item.as_view("item")
-
-
-KINDS = {
-    "function": lambda decorate: decorate(sync_view),
-    "async": lambda decorate: decorate(async_view),
-    "method": method_view,
-    "async method": async_method_view,
-    "class": method_view_class,
-    "plain View class": view_class,
-    "dispatch_request": dispatch_method,
-    "decorators list": in_class_decorators,
-}
-FOREIGN = {
-    "alone": lambda decorate: decorate,
-    "under losing": lambda decorate: lambda view: losing(decorate(view)),
-    "over losing": lambda decorate: lambda view: decorate(losing(view)),
-    "under keeping": lambda decorate: lambda view: keeping(decorate(view)),
-    "over keeping": lambda decorate: lambda view: decorate(keeping(view)),
-}
-CLASSES = {"class", "plain View class"}
-COMBINATIONS = [
-    (kind, foreign) for kind in KINDS for foreign in FOREIGN if kind not in CLASSES or foreign == "alone"
-]
+from tests.kinds_of_views import COMBINATIONS, FOREIGN, KINDS, hiding, keeping, losing, plain_view
 
 
 def on_app(app, view):
@@ -158,7 +42,7 @@ def test_a_limit_holds_on_every_kind_of_view(shop, kind, foreign, register, key)
 @pytest.mark.parametrize("outer_key", ["address", "actor"])
 def test_limits_with_a_foreign_decorator_between_count_each_request_once(shop, foreign, outer_key, inner_key):
     """Two guards on one view: the tighter limit holds, wherever it stands, and neither counts twice."""
-    inner = rate_limit("3/minute", key=inner_key)(sync_view)
+    inner = rate_limit("3/minute", key=inner_key)(plain_view())
     shop.route(rate_limit("5/minute", key=outer_key)(foreign(inner)))
     with shop.ask() as response:
         assert sorted(part.split(";")[1] for part in response.headers["RateLimit"].split(", ")) == [
@@ -211,8 +95,8 @@ def test_a_named_limit_is_one_for_all_routes_that_use_it(counted_shop):
 
 def test_options_is_not_counted_unless_it_is_named(shop):
     """Neither the OPTIONS that Flask answers nor one of the view's own: preflights are not the caller's doing."""
-    shop.route(rate_limit("1/minute")(sync_view), "/x", methods=["GET", "OPTIONS"])
-    shop.route(rate_limit("1/minute", methods=["OPTIONS"])(sync_view), "/y", methods=["GET", "OPTIONS"])
+    shop.route(rate_limit("1/minute")(plain_view()), "/x", methods=["GET", "OPTIONS"])
+    shop.route(rate_limit("1/minute", methods=["OPTIONS"])(plain_view()), "/y", methods=["GET", "OPTIONS"])
     assert shop.statuses(3, method="options") == [200, 200, 200]
     assert shop.statuses(2, "/y", method="options") == [200, 429]
     assert shop.statuses(3, "/y") == [200, 200, 200]
@@ -220,7 +104,7 @@ def test_options_is_not_counted_unless_it_is_named(shop):
 
 def test_methods_say_which_requests_count(shop):
     """GET stands for HEAD too."""
-    shop.route(rate_limit("1/minute", methods=["get", "POST"])(sync_view), methods=["GET", "POST", "PUT"])
+    shop.route(rate_limit("1/minute", methods=["get", "POST"])(plain_view()), methods=["GET", "POST", "PUT"])
     assert shop.statuses(3, method="put") == [200, 200, 200]
     assert [shop.status(method="head"), shop.status(method="get")] == [200, 429]
     assert shop.statuses(2, method="post") == [200, 429]
@@ -244,7 +128,7 @@ def test_a_limited_function_that_is_no_route_decides_when_it_is_called(shop):
 
 def test_a_view_that_takes_another_ones_place_is_read_anew(shop):
     """`app.view_functions` can be changed: the limits are those of the view that is there."""
-    shop.route(rate_limit("1/minute")(sync_view))
+    shop.route(rate_limit("1/minute")(plain_view()))
     assert shop.status() == 200
     shop.app.view_functions["x"] = rate_limit("2/minute")(lambda: "other")
     assert shop.statuses(3) == [200, 200, 429]

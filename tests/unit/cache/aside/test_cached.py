@@ -266,7 +266,7 @@ def test_loaders_that_want_each_others_value_do_not_wait_for_ever(cache_app, in_
 
     start = time.monotonic()
     assert {value[0] for value in in_threads(work, 2)} == {"a", "b"}
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 9  # as long as anybody waits for another's load: 10 s
 
 
 def test_coroutines_share_one_load(cache_app, engine):

@@ -183,7 +183,7 @@ def test_a_flood_from_threads_is_counted_exactly(request, kind, log):
     start = threading.Barrier(32)
 
     def flood():
-        start.wait(30)
+        start.wait(60)
         refuse(bans, 31)
 
     threads = [threading.Thread(target=flood) for _ in range(32)]

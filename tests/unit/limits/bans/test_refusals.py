@@ -107,7 +107,7 @@ def test_threads_lose_nothing():
     entries, start = RecentEntries(100_000), threading.Barrier(8)
 
     def run(thread):
-        start.wait(30)
+        start.wait(60)
         for number in range(2_000):
             entries.put((thread, number), number)
             assert entries.get((thread, number)) == number
@@ -118,5 +118,5 @@ def test_threads_lose_nothing():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(entries.items()) == 8 * 1_000

@@ -211,7 +211,7 @@ def test_threads_get_exactly_the_rate():
     failures, looked_at, start = make(), [], threading.Barrier(64)
 
     def run(number):
-        start.wait(30)
+        start.wait(60)
         try:
             with failures.attempt(address=f"10.0.{number}.1", account="ada") as attempt:
                 looked_at.append(number)
@@ -223,5 +223,5 @@ def test_threads_get_exactly_the_rate():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(looked_at) == 3
