@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from .._config import SetupError
 from .._finished import responding
+from .json_response import response_class_of
 from .links import link_header
 from .negotiation import JSON_TYPE, require_acceptable
 from .paging import Paged
@@ -124,7 +125,7 @@ def in_envelope(items: Any, meta: Mapping[str, Any], wanted: Format) -> Any:
 def json_response(body: Any, status: int, content_type: str = JSON_TYPE) -> Response:
     """`body` as the app's own JSON provider would write it, by orjson where that gives an equal value."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy is slow
-    return app.response_class(encode(app, body), status=status, content_type=content_type)
+    return response_class_of(app)(encode(app, body), status=status, content_type=content_type)
 
 
 def _with(response: Response, status: int | str | None, headers: Any) -> Response:
