@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,4 +49,5 @@ class State:
 
 def state_of(app: Flask) -> State | None:
     """The state of `app`, or None where `init_app` has not run."""
-    return cast("State | None", app.extensions.get(EXTENSION_KEY))
+    state: State | None = app.extensions.get(EXTENSION_KEY)
+    return state

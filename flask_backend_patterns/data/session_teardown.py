@@ -38,7 +38,8 @@ def install(app: Flask, log: EventLog) -> None:
     seen: list[int] = [0]  # how many teardown functions have been looked at
 
     def do_teardown_request(*args: Any, **options: Any) -> None:
-        _request_id.set(request.environ.get(REQUEST_ID_KEY))
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy is slow
+        _request_id.set(asked.environ.get(REQUEST_ID_KEY))
         flask_teardown_request(*args, **options)
 
     def do_teardown_appcontext(*args: Any, **options: Any) -> None:
