@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from .._contribution import ACTOR_ID_KEY
-from .direct_lines import write_directly
+from .direct_lines import write_plainly
 from .events import LOGGER_NAME
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class AccessLog:
         if not self._logger.isEnabledFor(logging.INFO):
             return
         event = event_of(exchange)
-        if not (self._is_plain and write_directly(self._logger, event)):
+        if not (self._is_plain and write_plainly(self._logger, event)):
             self._log.info(**event)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .handler import DELAYED_EVENTS, BackendHandler
@@ -28,6 +29,19 @@ def write_directly(logger: logging.Logger, event: EventDict) -> bool:
     except Exception:  # noqa: BLE001 - something cannot be written; the handler of its record shows what
         return False
     handler.write_line(line, may_wait=event["event"] in DELAYED_EVENTS)
+    return True
+
+
+def write_plainly(logger: logging.Logger, event: EventDict) -> bool:
+    """The same for an event of text, numbers and None that nobody changes any more: its line is made with many others.
+
+    What is made at once, in the one thread that writes, costs half of what it costs between two requests.
+    """
+    handler = lone_handler(logger)
+    if handler is None:
+        return False
+    make = partial(json_line, event, level="info", created=time.time(), logger=logger.name)
+    handler.write_line(make, may_wait=event["event"] in DELAYED_EVENTS)
     return True
 
 

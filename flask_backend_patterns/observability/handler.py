@@ -13,9 +13,13 @@ import sys
 import threading
 import time
 import weakref
-from typing import TextIO
+from collections.abc import Callable
+from typing import TextIO, TypeAlias
 
 from .events import event_of
+
+# A line without its end, or what makes it when it is written: that has to be as true then as now.
+Line: TypeAlias = str | Callable[[], str]
 
 # What a client can cause with each request; every other record is written at once, and these before it.
 DELAYED_EVENTS = frozenset({"request", "error", "access_refused"})
@@ -33,7 +37,7 @@ class BackendHandler(logging.StreamHandler[TextIO]):
         logging.Handler.__init__(self)
         self.setFormatter(formatter)
         self._delay_seconds = delay_seconds
-        self._waiting: list[str] = []
+        self._waiting: list[Line] = []
         self._due = threading.Event()
         self._is_due = False
         self._writer: threading.Thread | None = None
@@ -51,19 +55,19 @@ class BackendHandler(logging.StreamHandler[TextIO]):
         except Exception:  # noqa: BLE001 - the way of every standard handler: a log line must not fail a request
             self.handleError(record)
 
-    def write_line(self, line: str, *, may_wait: bool) -> None:
+    def write_line(self, line: Line, *, may_wait: bool) -> None:
         """Write a line that somebody has formatted, as `emit` does that of a record; never raises."""
         self.acquire()
         try:
             self._take(line, may_wait=may_wait)
         except Exception:  # noqa: BLE001 - as above
-            self.handleError(logging.makeLogRecord({"msg": line}))
+            self.handleError(logging.makeLogRecord({"msg": self._text_of(line)}))
         finally:
             self.release()
 
-    def _take(self, line: str, *, may_wait: bool) -> None:
+    def _take(self, line: Line, *, may_wait: bool) -> None:
         """Called under the handler's lock, as the next."""
-        self._waiting.append(line + self.terminator)
+        self._waiting.append(line)
         if may_wait and self._delay_seconds and len(self._waiting) < MAX_WAITING:
             self._flush_soon()
         else:
@@ -76,10 +80,19 @@ class BackendHandler(logging.StreamHandler[TextIO]):
             lines, self._waiting = self._waiting, []
             stream: TextIO | None = self.stream
             if stream is not None:  # as it is under pythonw and in some daemons
-                stream.write("".join(lines))
+                stream.write("".join([self._text_of(line) + self.terminator for line in lines]))
                 stream.flush()
         finally:
             self.release()
+
+    def _text_of(self, line: Line) -> str:
+        if isinstance(line, str):
+            return line
+        try:
+            return line()
+        except Exception as error:  # noqa: BLE001 - as above; the other lines are to be written
+            self.handleError(logging.makeLogRecord({"msg": "a line that cannot be made"}))
+            return f"{type(error).__name__} in the making of this line"
 
     def _flush_soon(self) -> None:
         """Called under the handler's lock."""

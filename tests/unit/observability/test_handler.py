@@ -195,3 +195,40 @@ def test_a_forked_child_writes_its_own_lines_only():
     assert sorted(line for _, line in lines) == ["request n=1", "request n=2"]
     assert len({process for process, _ in lines}) == 2
     assert str(os.getpid()) not in {process for process, _ in lines}
+
+
+def test_a_line_may_be_made_when_it_is_written(stream):
+    """What makes it is called once, in its turn among the others."""
+    made = []
+
+    def make():
+        made.append(1)
+        return "made"
+
+    handled = handler(stream, 60)
+    handled.handle(record("request", n=1))
+    handled.write_line(make, may_wait=True)
+    assert made == []
+    handled.handle(record("job.started"))
+    handled.flush()
+    assert stream.getvalue().splitlines() == ["request n=1", "made", "job.started "]
+    assert made == [1]
+
+
+def test_a_line_that_cannot_be_made_takes_no_other_with_it(stream, monkeypatch):
+    """Its place says so, the fault is shown where faults of logging are, and the writer goes on."""
+    faults = []
+    monkeypatch.setattr(BackendHandler, "handleError", lambda _handler, fault: faults.append(fault))
+    handled = handler(stream, 0.02)
+    handled.write_line("before", may_wait=True)
+    handled.write_line(lambda: str(1 / 0), may_wait=True)
+    handled.write_line("after", may_wait=True)
+    assert stream.written.wait(5)
+    handled.flush()
+    stream.written.clear()
+    handled.write_line("later", may_wait=True)
+    assert stream.written.wait(5)
+    handled.flush()
+    lines = stream.getvalue().splitlines()
+    assert lines == ["before", "ZeroDivisionError in the making of this line", "after", "later"]
+    assert len(faults) == 1
