@@ -44,6 +44,17 @@ def send_text(response: Response) -> None:
     response.headers["Content-Length"] = "2"
 
 
+def send_chunks(response: Response) -> None:
+    """A list of several."""
+    response.response = [BODY, BODY]
+    response.headers["Content-Length"] = str(2 * len(BODY))
+
+
+def pass_through(response: Response) -> None:
+    """What `send_file` does."""
+    response.direct_passthrough = True
+
+
 def repeat_a_header(response: Response) -> None:
     """Two lines of one name."""
     response.headers.add("Link", "</a>; rel=next")
@@ -57,6 +68,8 @@ CHANGES = (
     take_length_away,
     stream,
     send_text,
+    send_chunks,
+    pass_through,
     repeat_a_header,
 )
 
@@ -75,15 +88,18 @@ def test_it_is_sent_like_flasks_own(change, status, method):
     assert sent[0] == sent[1]
 
 
-def test_who_wants_to_be_told_of_its_end_is_told():
-    """`call_on_close` works as ever."""
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_who_wants_to_be_told_of_its_end_is_told(method):
+    """`call_on_close` works as ever: also for who asks when the response is being sent already."""
     told = []
     response = JSONResponse(BODY)
-    response.call_on_close(lambda: told.append(True))
-    iterable, _, _ = run_wsgi_app(response, create_environ())
-    assert b"".join(iterable) == BODY
+    response.call_on_close(lambda: told.append("early"))
+    iterable, _, _ = response.get_wsgi_response(create_environ(method=method))
+    response.call_on_close(lambda: told.append("late"))
+    assert b"".join(iterable) == (BODY if method == "GET" else b"")
+    assert told == []
     iterable.close()
-    assert told == [True]
+    assert told == ["early", "late"]
 
 
 def test_what_is_sent_can_be_changed_without_changing_the_response():
