@@ -1,35 +1,21 @@
 """The short way to one Redis: redis-py's connections without its client, which costs more than the connection itself.
 
 What is left out: parsing of answers by command, metrics, events, and a second look at a connection that is given back.
-Every system call lets go of the interpreter lock, which another thread of a busy server then takes: so there are two.
 """
 
 from __future__ import annotations
 
-import math
-import os
-import select
-import socket
-import struct
-import sys
 import threading
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from hiredis import pack_command
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ._after_fork import reset_in_children
+from ._redis_line import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from redis import Redis
-
-TCP_ESTABLISHED: Final = b"\x01"  # the first byte of Linux's `struct tcp_info`
 
 
 class ExhaustedError(RedisError):
@@ -47,7 +33,7 @@ class RedisLane:
     def __init__(self, client: Redis, *, max_connections: int) -> None:
         self._pool = client.connection_pool
         self._room = self._max_connections = max_connections
-        self._idle: list[_Line] = []
+        self._idle: list[Line] = []
         self.made = 0  # connections so far
         self._address: tuple[Any, Any] | None = None
         self._lock = threading.RLock()  # a signal's handler may come back here
@@ -60,24 +46,17 @@ class RedisLane:
         Raises redis-py's errors.
         """
         line = self._taken()
-        connection = line.connection
         try:
-            connection.send_packed_command(_packed(connection, args), check_health=False)
-            answer = connection.read_response(disable_decoding=True)
+            answer = line.ask(args)
         except ResponseError as error:
             # It has been read, so the next one can follow; but a server that has become a replica is the wrong one.
             if isinstance(error, ReadOnlyError):
-                self._give_up(connection)
+                self._give_up(line.connection)
             else:
                 self._idle.append(line)
             raise
-        except RedisConnectionError as error:
-            self._give_up(connection)
-            if isinstance(error.__context__, BlockingIOError):  # the kernel's timeout, see `_let_kernel_wait`
-                raise RedisTimeoutError("Timeout reading from socket") from error
-            raise
         except BaseException:  # an interrupt, too, may have left an answer unread
-            self._give_up(connection)
+            self._give_up(line.connection)
             raise
         self._idle.append(line)
         return answer
@@ -93,7 +72,7 @@ class RedisLane:
         self._room = self._max_connections
         self._idle.clear()
 
-    def _taken(self) -> _Line:
+    def _taken(self) -> Line:
         try:
             line = self._idle.pop()
         except IndexError:
@@ -106,7 +85,7 @@ class RedisLane:
         self._give_up(line.connection)  # the server has restarted, or closed what was idle for long
         return self._opened()
 
-    def _opened(self) -> _Line:
+    def _opened(self) -> Line:
         with self._lock:
             if not self._room:
                 raise ExhaustedError(
@@ -117,7 +96,7 @@ class RedisLane:
         try:
             connection = self._pool.connection_class(**self._pool.connection_kwargs)
             connection.connect()
-            line = _Line(connection)
+            line = Line(connection)
         except BaseException:
             self._give_up(connection)
             raise
@@ -137,78 +116,7 @@ class RedisLane:
         self.close_idle()
 
 
-class _Line:
-    """A connection, and a question that costs little: whether its end, or anything, has come since it was used."""
-
-    __slots__ = ("connection", "is_over")
-
-    def __init__(self, connection: Any) -> None:
-        is_named = hasattr(connection, "_get_socket")
-        sock = connection._get_socket() if is_named else connection._sock  # noqa: SLF001 - it has no public name
-        if sock is None:
-            raise RedisConnectionError("the connection was closed at once")
-        self.connection = connection
-        self.is_over: Callable[[], Any] = connection.can_read
-        if _tells_state(sock):
-            self.is_over = partial(_has_ended, sock.getsockopt)
-        elif hasattr(select, "poll"):  # not on Windows; a tenth of what redis-py's own question costs
-            self.is_over = _poll(sock)
-        _let_kernel_wait(sock)
-
-
-def _tells_state(sock: Any) -> bool:
-    """Whether it is one of Linux's TCP sockets (TLS over it too): they are asked without letting go of the lock."""
-    if sys.platform != "linux":
-        return False
-    try:
-        return bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == TCP_ESTABLISHED)
-    except OSError:
-        return False
-
-
-def _has_ended(ask: Callable[[int, int, int], bytes]) -> bool:
-    return ask(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != TCP_ESTABLISHED
-
-
-def _poll(sock: Any) -> Callable[[], Any]:
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return partial(poll.poll, 0)
-
-
-def _let_kernel_wait(sock: Any) -> None:
-    """Have the kernel keep the socket's timeout: Python's own is a `poll` before each read and each write.
-
-    Not where the kernel does not do so (TLS, Windows), nor with sockets of gevent and its like, which never block.
-    """
-    seconds = sock.gettimeout() if type(sock) is socket.socket and sys.platform == "linux" else None
-    if not seconds:
-        return
-    fraction, whole = math.modf(seconds)
-    wait = struct.pack("ll", int(whole), max(1, int(fraction * 1e6)))
-    sock.settimeout(None)
-    if not os.get_blocking(sock.fileno()):
-        sock.settimeout(seconds)
-        return
-    try:
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            sock.setsockopt(socket.SOL_SOCKET, option, wait)
-    except OSError:  # a kernel with another idea of the time
-        sock.settimeout(seconds)
-
-
-def _packed(connection: Any, args: tuple[Any, ...]) -> Any:
-    """`args` as they are sent; what redis-py does beside that (commands of two words, other types) costs as much again."""
-    name = args[0]
-    if type(name) is str and " " not in name:
-        try:
-            return (pack_command(args),)
-        except TypeError:
-            pass
-    return connection.pack_command(*args)
-
-
-def _close_all(idle: list[_Line]) -> int:
+def _close_all(idle: list[Line]) -> int:
     """How many there were."""
     count = 0
     while idle:
