@@ -158,15 +158,11 @@ class _Script:
 
     def __call__(self, keys: Sequence[str], args: Sequence[str | bytes | int | float] = ()) -> Any:
         """See `Script`."""
-        redis = self._redis
-        return redis.outage.call(self._ask, redis._ask, keys, args)  # noqa: SLF001 - two classes, one thing
+        return self._redis.outage.call(self._ask, keys, args)
 
-    def _ask(
-        self,
-        ask: Callable[..., Any],
-        keys: Sequence[str],
-        args: Sequence[str | bytes | int | float],
-    ) -> Any:
+    def _ask(self, keys: Sequence[str], args: Sequence[str | bytes | int | float]) -> Any:
+        redis = self._redis
+        ask = (redis._connections or redis._connected()).ask  # noqa: SLF001 - two classes, one thing
         try:
             return ask("EVALSHA", self._sha, len(keys), *keys, *args)
         except Exception as error:
