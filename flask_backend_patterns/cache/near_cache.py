@@ -69,6 +69,19 @@ class NearCache(Generic[V]):
             return entry[0]
         return self._loaded([key], lambda _: {key: load()})[key]
 
+    def known(self, keys: Iterable[str]) -> list[V] | None:
+        """The values of `keys` if all are known and can be trusted, else None; loads nothing."""
+        if not self._feed.is_trusted:
+            return None
+        now, recent = self._clock(), self._recent
+        found = []
+        for key in keys:
+            entry = recent.get(key) or self._promoted(key)
+            if entry is None or now >= entry[1]:
+                return None
+            found.append(entry[0])
+        return found
+
     def get_or_load_many(
         self, keys: Iterable[str], load_many: Callable[[list[str]], Mapping[str, V]]
     ) -> dict[str, V]:

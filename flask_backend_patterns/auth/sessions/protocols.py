@@ -74,6 +74,9 @@ class RevocationReader(Protocol):
 class NearCache(Protocol):
     """`cache.NearCache`: what this process knows, invalidated by the others."""
 
+    def known(self, keys: Sequence[str]) -> Sequence[Any] | None:
+        """The values if all of them are known, and can be trusted now; else None."""
+
     def get_or_load_many(
         self, keys: Sequence[str], load_many: Callable[[Sequence[str]], Mapping[str, Any]]
     ) -> Mapping[str, Any]:

@@ -44,6 +44,39 @@ def test_any_value_is_loaded_once(cache, value):
     assert cache.peek("k") is value
 
 
+def test_known_is_all_or_nothing(cache):
+    """The values in the order asked for; None as soon as one is not there. Nothing is loaded or stored by it."""
+    assert cache.known(["a"]) is None
+    cache.get_or_load("a", lambda: 1)
+    cache.get_or_load("b", lambda: None)
+    assert cache.known(["b", "a", "b"]) == [None, 1, None]
+    assert cache.known(["a", "c"]) is None
+    assert cache.known([]) == []
+    assert len(cache) == 2
+
+
+@pytest.mark.parametrize("end", INTERRUPTIONS.keys() - {"the process is forked"})
+def test_known_is_what_get_or_load_would_not_load(cache, feed, end):
+    """Whatever makes a value be loaded again makes it unknown."""
+    cache.get_or_load("k", lambda: 1)
+    assert cache.known(["k"]) == [1]
+    INTERRUPTIONS[end](cache, feed)
+    assert cache.known(["k"]) is None
+
+
+def test_known_ends_with_the_trust_and_with_the_time(cache, feed, clock):
+    """As every other question but `peek`."""
+    cache.get_or_load("k", lambda: 1)
+    feed.lose()
+    assert cache.known(["k"]) is None
+    feed.find()
+    cache.get_or_load("k", lambda: 2)
+    clock.now += 59.0
+    assert cache.known(["k"]) == [2]
+    clock.now += 1.0
+    assert cache.known(["k"]) is None
+
+
 @pytest.mark.parametrize("key", ["", "*", "ключ", "\ud800", "a" * 100_000, "\0"])
 def test_any_text_is_a_key(cache, feed, key):
     """Stored and invalidated by it."""
