@@ -17,6 +17,8 @@ from .permissions import NO_PERMISSIONS, Permissions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flask import Request
+
     from .protocols import Authenticator
 
 _NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
@@ -74,27 +76,29 @@ class Identification:
         if _SET_ASIDE in fields:
             _put_back(fields.pop(_SET_ASIDE))
         known = fields.get(_ATTRIBUTE)
-        return cast("Actor", known) if known is not None else self._found()
+        return cast("Actor", known) if known is not None else self._found(asked)
 
     def caller(self) -> Actor:
         """The same for who only counts requests: what is answered does not depend on it, so nothing says that it does."""
-        fields = vars(_request())
+        asked = _request()
+        fields = vars(asked)
         known = fields.get(_ATTRIBUTE)
         if known is not None:
             return cast("Actor", known)
-        had_token = TOKEN in g
+        of_g = _fields_of_g()
+        had_token = TOKEN in of_g
         try:
-            return self._found()
+            return self._found(asked)
         finally:
             if not had_token:
-                fields[_SET_ASIDE] = _taken_away()
+                fields[_SET_ASIDE] = {name: of_g.pop(name) for name in _OF_TOKENS if name in of_g}
 
-    def _found(self) -> Actor:
+    def _found(self, asked: Request) -> Actor:
         for authenticator in self.authenticators:
             actor = authenticator.authenticate()
             if actor is not None:
-                return self.remember(actor)
-        return self.remember(ANONYMOUS)
+                return _remembered(asked, actor)
+        return _remembered(asked, ANONYMOUS)
 
     def require(self) -> Actor:
         """The same; an anonymous caller is an `UnauthorizedError` with a challenge of each authenticator."""
@@ -107,11 +111,14 @@ class Identification:
     @staticmethod
     def remember(actor: Actor) -> Actor:
         """For the rest of the request being served `current_actor` is `actor`; returns it."""
-        current = _request()
-        # On the request itself: `g` belongs to the app context, which may outlive a request.
-        vars(current)[_ATTRIBUTE] = actor
-        current.environ[ACTOR_ID_KEY] = actor.id
-        return actor
+        return _remembered(_request(), actor)
+
+
+def _remembered(asked: Request, actor: Actor) -> Actor:
+    # On the request itself: `g` belongs to the app context, which may outlive a request.
+    vars(asked)[_ATTRIBUTE] = actor
+    asked.environ[ACTOR_ID_KEY] = actor.id
+    return actor
 
 
 def known_actor() -> Actor | None:
@@ -119,11 +126,6 @@ def known_actor() -> Actor | None:
     if not has_request_context():
         return None
     return cast("Actor | None", vars(_request()).get(_ATTRIBUTE))
-
-
-def _taken_away() -> dict[str, Any]:
-    fields = _fields_of_g()
-    return {name: fields.pop(name) for name in _OF_TOKENS if name in fields}
 
 
 def _put_back(kept: dict[str, Any]) -> None:
@@ -136,8 +138,8 @@ def _fields_of_g() -> dict[str, Any]:
     return vars(g._get_current_object())  # type: ignore[no-any-return]  # noqa: SLF001 - a proxy has no dict
 
 
-def _request() -> Any:
-    return request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - a proxy has no dict
+def _request() -> Request:
+    return request._get_current_object()  # type: ignore[attr-defined, no-any-return]  # noqa: SLF001 - a proxy has no dict
 
 
 def _current() -> Actor:

@@ -49,7 +49,7 @@ class AuthState:
 
 def auth_state() -> AuthState:
     """The state of the current app; `SetupError` when the app has no BackendPatterns, or authentication is off."""
-    state = state_of(current_app)
+    state = state_of(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy is slow
     if state is None:
         raise SetupError("This app has no BackendPatterns; call BackendPatterns().init_app(app).")
     if state.auth is None:
