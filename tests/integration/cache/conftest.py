@@ -31,10 +31,10 @@ class RecordedLog:
 @pytest.fixture(autouse=True)
 def alone():
     """Apps of earlier tests that nobody has thrown away yet still listen; these tests count who does."""
-    gc.collect()
     deadline = time.monotonic() + 60
     while any(thread.name.startswith("near-cache-") for thread in threading.enumerate()):
         assert time.monotonic() < deadline, "somebody keeps an app of an earlier test"
+        gc.collect()
         time.sleep(0.01)
 
 
