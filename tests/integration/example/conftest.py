@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask_migrate import upgrade
 
 from example_app import create_app
 from example_app.extensions import db
@@ -16,6 +15,7 @@ from flask_backend_patterns.testing.postgres_server import fresh_schema
 
 from .logins import CHEAP_PASSWORDS, SECRET
 from .staged_shop import Stage
+from .tables import make_tables
 
 PEOPLE_PER_ROLE = 1_000
 
@@ -27,8 +27,18 @@ def shop_settings() -> dict[str, object]:
 
 
 @pytest.fixture
+def migrate() -> Callable[[], None]:
+    """What makes the tables; tests of the migrations themselves run these each time."""
+    return make_tables
+
+
+@pytest.fixture
 def shop_app(
-    database_url: str, redis_url: str, tmp_path: Path, shop_settings: dict[str, object]
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    shop_settings: dict[str, object],
+    migrate: Callable[[], None],
 ) -> Iterator[Flask]:
     """The app with its tables, outside any context."""
     app = create_app(
@@ -44,7 +54,7 @@ def shop_app(
         }
     )
     with app.app_context():
-        upgrade()
+        migrate()
     yield app
     with app.app_context():
         db.engine.dispose()
@@ -104,7 +114,7 @@ def stage(request, redis_server, tmp_path_factory) -> Iterator[Stage]:
             }
         )
         with app.app_context():
-            upgrade()
+            make_tables()
         yield Stage(app, people=PEOPLE_PER_ROLE)
         with app.app_context():
             db.engine.dispose()

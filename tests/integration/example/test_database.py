@@ -23,6 +23,12 @@ from flask_backend_patterns import verify_password
 SMALL = Sizes(users=30, products=50, orders=120)
 
 
+@pytest.fixture
+def migrate():
+    """The migrations themselves, each time."""
+    return upgrade
+
+
 def test_migrations_make_what_the_models_say(shop):
     """Autogenerate finds nothing to add, on a database made by the migrations alone."""
     with db.engine.connect() as connection:
