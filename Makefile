@@ -4,6 +4,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 BROWSER := .venv/.browser
 WORKERS ?= 2
+# The tests start hundreds of processes: without stored bytecode each of them, and each worker, compiles everything anew.
+CACHED := PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test coverage check bench docs clean
@@ -39,11 +41,11 @@ run: $(STAMP) ## start the example shop: web server, worker, Redis, database (PO
 	@exec $(BIN)/python -m example_app run
 
 test: $(STAMP) $(BROWSER) ## run the whole suite
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	@$(CACHED) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 coverage: $(STAMP) $(BROWSER) ## the same with branch coverage, servers and workers included
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist loadgroup
+	@$(CACHED) $(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist loadgroup
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report --skip-covered
 
