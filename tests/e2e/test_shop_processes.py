@@ -229,10 +229,17 @@ def test_a_killed_worker_stops_all_and_its_import_goes_on(start_shop, tmp_path, 
         assert client.get("/api/products").json()["meta"]["total"] == 200 + ROWS - BAD_ROWS
 
 
-def test_a_killed_job_goes_on_without_a_restart(start_shop, tmp_path, eventually):
-    """SIGKILL to the job's process alone, in the midst of an import: the same worker finishes it, exactly."""
-    shop = start_shop(tmp_path, SHOP_SWEEP_SECONDS="1")
+@pytest.fixture(scope="module")
+def sweeping_shop(start_shop, tmp_path_factory):
+    """A running shop that looks for unfinished work each second, for the tests that only break a job."""
+    shop = start_shop(tmp_path_factory.mktemp("sweeping"), SHOP_SWEEP_SECONDS="1")
     shop.wait_until_open()
+    return shop
+
+
+def test_a_killed_job_goes_on_without_a_restart(sweeping_shop, eventually):
+    """SIGKILL to the job's process alone, in the midst of an import: the same worker finishes it, exactly."""
+    shop = sweeping_shop
     with shop.client("admin") as client:
         location = submit(client, csv_file())
         eventually(lambda: 0 < client.get(location).json()["data"]["processed_rows"] < ROWS, what="progress")
@@ -244,24 +251,23 @@ def test_a_killed_job_goes_on_without_a_restart(start_shop, tmp_path, eventually
     assert shop.process.poll() is None
 
 
-def test_a_mail_that_could_not_be_written_is_sent_later(start_shop, tmp_path, eventually):
+def test_a_mail_that_could_not_be_written_is_sent_later(sweeping_shop, eventually):
     """The job raises while the mail folder is away; once it is back, the worker sends the mail on its own."""
-    shop = start_shop(tmp_path, SHOP_SWEEP_SECONDS="1")
-    shop.wait_until_open()
-    mail = tmp_path / "mail"
+    shop = sweeping_shop
+    mail = shop.instance / "mail"
     with shop.client("customer") as client:
         # A worker that is still starting would make the folder anew.
         eventually(
             lambda: client.get("/health/ready").json()["checks"]["queue"][0]["status"] == "pass",
             what="the worker",
         )
-        mail.rename(tmp_path / "away")
+        mail.rename(shop.instance / "away")
         body = {"lines": [{"sku": "P-00001", "quantity": 1}]}
         order = client.post("/api/orders", json=body, headers=new_key()).json()["data"]
         eventually(lambda: "FileNotFoundError" in shop.output, what="the failure")
         address = f"/api/orders/{order['id']}"
         assert client.get(address).json()["data"]["confirmation_sent_at"] is None
-        (tmp_path / "away").rename(mail)
+        (shop.instance / "away").rename(mail)
         eventually(lambda: client.get(address).json()["data"]["confirmation_sent_at"], what="the mail")
     assert (mail / f"order-{order['id']}.eml").exists()
 
