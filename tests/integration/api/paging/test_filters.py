@@ -280,15 +280,21 @@ TEXTS = st.one_of(
 )
 
 
+@pytest.fixture
+def lists(shop, filters):
+    """A list by page and one by cursor, each with its schema."""
+    return [
+        (style, schema_of(style, filters)) for style in (Page(sort=shop.sorts), CursorPage(sort=shop.sorts))
+    ]
+
+
 @EXAMPLES
 @given(data=st.data())
-def test_any_query_string_is_answered(session, shop, stored, filters, data):
+def test_any_query_string_is_answered(session, shop, stored, filters, lists, data):
     """Generated query strings at a list by page and at one by cursor: a page, a ValidationError or INVALID_CURSOR."""
-    sorts = shop.sorts
-    for style in (Page(sort=sorts), CursorPage(sort=sorts)):
-        both = style.fields() | filters.fields()
-        query = data.draw(st.dictionaries(st.sampled_from([*both, "unknown"]), TEXTS, max_size=4))
-        answer(session, shop, filters, style, query)
+    for style, schema in lists:
+        query = data.draw(st.dictionaries(st.sampled_from([*schema.fields, "unknown"]), TEXTS, max_size=4))
+        answer(session, shop, filters, style, query, schema=schema)
 
 
 def schema_of(style, filters):
