@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 BROWSER := .venv/.browser
-WORKERS ?= 2
+WORKERS ?= 3
 # The tests start hundreds of processes: without stored bytecode each of them, and each worker, compiles everything anew.
 CACHED := PYTHONDONTWRITEBYTECODE=
 
@@ -41,11 +41,11 @@ run: $(STAMP) ## start the example shop: web server, worker, Redis, database (PO
 	@exec $(BIN)/python -m example_app run
 
 test: $(STAMP) $(BROWSER) ## run the whole suite
-	@$(CACHED) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	@$(CACHED) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 coverage: $(STAMP) $(BROWSER) ## the same with branch coverage, servers and workers included
 	@$(BIN)/python -m coverage erase
-	@$(CACHED) $(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist loadgroup
+	@$(CACHED) $(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report --skip-covered
 
