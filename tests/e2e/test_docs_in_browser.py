@@ -24,8 +24,6 @@ from flask_backend_patterns import BackendPatterns, Blueprint, InvalidTokenError
 
 from .browsing import REMEMBER_BREACHES, launched, served
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 TOKEN = "t0ken-of-ann"
 # Argon2 at its lowest cost.
 CHEAP_PASSWORDS = {

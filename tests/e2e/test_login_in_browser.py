@@ -18,8 +18,6 @@ from example_app.seeding.writing import seed
 
 from .browsing import HOST, REMEMBER_BREACHES, launched, served
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 ME = "customer@shop.example"
 # Argon2 at its lowest cost.
 CHEAP_PASSWORDS = {

@@ -11,8 +11,6 @@ from flask_backend_patterns.testing.local_server import free_port
 from tests.e2e.outage.run import BACK_SECONDS, PROCESSES, SCARCE, USES_REDIS, lose_redis, passed
 from tests.e2e.outage.served import create_app, db, fill, token
 
-pytestmark = pytest.mark.xdist_group("redis_server")
-
 NEVER_FAILING = (*USES_REDIS, "plain")
 
 

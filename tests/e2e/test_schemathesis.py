@@ -39,14 +39,6 @@ from example_app.transactions import write_transaction
 from flask_backend_patterns import hash_password
 from flask_backend_patterns.auth.state import auth_state
 
-pytestmark = [
-    pytest.mark.xdist_group("schemathesis"),
-    # The server shares the process with Hypothesis, and makes its request ids by `random`.
-    pytest.mark.filterwarnings(
-        "ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning"
-    ),
-]
-
 SEED = 20_260
 MAX_EXAMPLES = 5  # for each operation; the coverage phase adds every boundary the document names
 MAX_STEPS = 5  # of one stateful scenario

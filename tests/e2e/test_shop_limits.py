@@ -9,8 +9,6 @@ import pytest
 
 from example_app import limits
 
-pytestmark = pytest.mark.xdist_group("shop")
-
 POLL_SECONDS = 1.0  # within the rate of managers
 
 

@@ -15,8 +15,6 @@ import pytest
 
 from flask_backend_patterns.testing.redis_server import RedisServer
 
-pytestmark = pytest.mark.xdist_group("shop")
-
 ROWS, BAD_ROWS = 10_000, 100
 HEADER = "sku,name,description,price,stock\n"
 

@@ -17,9 +17,6 @@ from flask_backend_patterns.cache import MISSING, NearCache, RedisFeed, encode_k
 from flask_backend_patterns.cache.backends.redis_subscription import RedisSubscription
 from flask_backend_patterns.errors import CacheError
 
-# One worker, so that a test that kills the server meets no other.
-pytestmark = pytest.mark.xdist_group("redis_server")
-
 CHANNEL = "test:invalidations"
 MESSAGES = {
     '["a"]': "a",

@@ -12,8 +12,6 @@ from sqlalchemy.exc import OperationalError
 from flask_backend_patterns import BackendPatterns
 from flask_backend_patterns.observability.events import event_of
 
-pytestmark = pytest.mark.xdist_group("postgres_server")
-
 FAULT = "session_teardown_failed"
 
 

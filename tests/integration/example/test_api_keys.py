@@ -4,8 +4,6 @@ import pytest
 
 from .logins import bearer
 
-pytestmark = pytest.mark.xdist_group("example_api_keys")
-
 
 @pytest.fixture
 def owner(stage):

@@ -20,9 +20,6 @@ from .callers import CALLERS, Caller
 from .logins import SECRET
 from .staged_shop import REQUESTS, Asked, Stage, ask_for
 
-# One worker makes the shops of this module once.
-pytestmark = pytest.mark.xdist_group("example_matrix")
-
 SNAPSHOT = Path(__file__).parent / "routes.txt"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE")
 # What views refuse beyond what the audit says of them: they may only be stricter.

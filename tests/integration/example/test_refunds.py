@@ -19,8 +19,6 @@ from flask_backend_patterns.auth.state import auth_state
 from .logins import bearer
 from .staged_shop import Stage
 
-pytestmark = pytest.mark.xdist_group("example_refunds")
-
 DAY, SECOND = timedelta(days=1), timedelta(microseconds=1)
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 STAFF = {

@@ -15,8 +15,6 @@ from flask_backend_patterns._redis import RedisSettings
 from flask_backend_patterns._shared_redis import SharedRedis
 from flask_backend_patterns.errors import CacheError
 
-pytestmark = pytest.mark.xdist_group("redis_server")
-
 ECHO = "return {KEYS[1], ARGV[1], ARGV[2]}"
 ANSWERS = [
     (("PING",), b"PONG"),

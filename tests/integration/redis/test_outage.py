@@ -7,9 +7,6 @@ import pytest
 
 from flask_backend_patterns.errors import CacheError
 
-pytestmark = pytest.mark.xdist_group("redis_server")
-
-
 LIMIT_SECONDS = 0.3  # a little more than apps have: a machine that is busy is no outage
 
 

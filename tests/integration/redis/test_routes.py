@@ -16,8 +16,6 @@ from flask_backend_patterns import BackendPatterns, require_auth
 from flask_backend_patterns._state import state_of
 from flask_backend_patterns.observability.events import event_of
 
-pytestmark = pytest.mark.xdist_group("redis_server")
-
 LIMIT_SECONDS = 0.5
 
 

@@ -12,9 +12,6 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-# Heavy on processes: one worker runs them, one after the other.
-pytestmark = pytest.mark.xdist_group("plugin_run")
-
 HOLD = """
 import json, os, signal, time
 from pathlib import Path

@@ -12,9 +12,6 @@ from sqlalchemy.pool import NullPool
 
 from flask_backend_patterns.testing.postgres_server import PostgresServer, fresh_schema, postgres_installation
 
-# One worker, so that the turns of a test meet the same server.
-pytestmark = pytest.mark.xdist_group("postgres_server")
-
 
 @pytest.fixture
 def engine(database_url):

@@ -9,9 +9,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-# One worker, so that the turns of a test meet the same server.
-pytestmark = pytest.mark.xdist_group("redis_server")
-
 
 @pytest.fixture
 def client(redis_url):

@@ -17,8 +17,6 @@ from flask_backend_patterns.limits.settings import FIXED_WINDOW, GCRA, SLIDING_W
 from flask_backend_patterns.observability.events import LoggingEventLog
 from flask_backend_patterns.observability.masking import Masker
 
-pytestmark = pytest.mark.xdist_group("redis_server")
-
 STRATEGIES = [FIXED_WINDOW, SLIDING_WINDOW, GCRA]
 PROCESSES, THREADS, ATTEMPTS = 8, 8, 25  # 1,600 requests
 AMOUNT, SMALL, DAY = 1000, 300, 86_400

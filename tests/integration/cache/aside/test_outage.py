@@ -152,9 +152,6 @@ def test_at_the_end_of_a_process_what_was_not_sent_is_sent_or_said(make_app, red
             assert get_or_load("k", lambda: "new", tags=["t"], near=False) == "new"
 
 
-pytestmark = pytest.mark.xdist_group("redis_server")
-
-
 @pytest.mark.parametrize("loss", ["kill", "suspend"])
 def test_cached_calls_survive_an_outage(make_app, redis_server, loss, capsys):
     """Each kind of call works; the first loses a time limit, the next ones little over their loader; then it is back."""

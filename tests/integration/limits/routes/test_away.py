@@ -5,8 +5,6 @@ from redis import Redis
 
 from flask_backend_patterns.limits import rate_limit
 
-pytestmark = pytest.mark.xdist_group("redis_server")
-
 
 @pytest.fixture
 def full_redis(redis_url):

@@ -14,8 +14,6 @@ from limits.strategies import STRATEGIES
 from flask_backend_patterns import BackendPatterns
 from flask_backend_patterns.limits.backends.fallback import FallbackWindows
 
-pytestmark = pytest.mark.xdist_group("redis_server")
-
 OURS = ["backend-fixed-window", "backend-sliding-window-counter", "backend-gcra"]
 EDGE_SECONDS = 10
 ALL = [*OURS, "fixed-window", "sliding-window-counter", "moving-window"]
