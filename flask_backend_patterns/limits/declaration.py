@@ -12,8 +12,11 @@ from .rates import Rate
 
 # Where a limit stands; what is narrower may take out of what is wider.
 FUNCTION, CLASS, BLUEPRINT = range(3)
+RATES_KEY: Final = "BACKEND_LIMITS_RATES"
 UNITS: Final = {1: "second", 60: "minute", 3_600: "hour", 86_400: "day", 604_800: "week"}
 Rates = tuple[Rate, ...]
+# Gives the text of rates, or None for no limit; of path arguments.
+RatesFunction = Callable[..., Any]
 
 _HEADERS: Final = {
     "RateLimit-Policy": {
@@ -39,6 +42,7 @@ _DOCUMENTATION: Final = Documentation(
 class RateLimit(Declaration):
     """Callers may do so much in a time; whom `key` counts is known once they are authenticated.
 
+    `rates` may be a function that gives their text, or None for those that `BACKEND_LIMITS_RATES` has for `name`.
     `key` is a word of the settings or a function; `tiers` are rates by role, None for no limit. `cost` and `when` may be functions of
     path arguments. `methods` (in capitals) are those it is for, None all but OPTIONS. `origin` is where it was declared,
     which names the counts of a function that is no route, `width` on what.
@@ -48,7 +52,7 @@ class RateLimit(Declaration):
     statuses: ClassVar[tuple[int, ...]] = (429,)
     required: ClassVar[bool] = False  # BACKEND_LIMITS_ENABLED = False: nothing is limited
 
-    rates: Rates
+    rates: Rates | RatesFunction | None
     key: str | Callable[..., Any]
     name: str | None = None
     cost: int | FromPath = 1
@@ -63,8 +67,9 @@ class RateLimit(Declaration):
     @property
     def takes_arguments(self) -> bool:
         """Whether one of its functions has parameters."""
-        functions = (self.cost, self.when, FromPath(self.key) if callable(self.key) else None)
-        return any(isinstance(function, FromPath) and function.takes_any for function in functions)
+        functions = [FromPath(function) for function in (self.key, self.rates) if callable(function)]
+        functions += [value for value in (self.cost, self.when) if isinstance(value, FromPath)]
+        return any(function.takes_any for function in functions)
 
     @property
     def key_name(self) -> str:
@@ -89,10 +94,13 @@ class RateLimit(Declaration):
         """The column `limit`: `10/second, 100/minute by actor`."""
         if not self.counts(method):
             return {}
-        tiers = "".join(f"; {role} {_shown(rates)}" for role, rates in self.tiers)
+        rates = f"{RATES_KEY}[{self.name!r}]" if self.rates is None else shown_rates(self.rates)
+        tiers = "".join(
+            f"; {role} {'unlimited' if tier is None else shown_rates(tier)}" for role, tier in self.tiers
+        )
         default = "default: " if self.is_default else ""
         by = self.key_name.replace("_", " ").replace(":", " ") if isinstance(self.key, str) else self.key_name
-        return {"limit": f"{default}{_shown(self.rates)} by {by}{tiers}"}
+        return {"limit": f"{default}{rates} by {by}{tiers}"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,11 +144,14 @@ def shown_rate(rate: Rate) -> str:
     return f"{rate.amount}/{unit}" if unit else f"{rate.amount}/{rate.window_seconds} s"
 
 
+def shown_rates(rates: Rates | RatesFunction) -> str:
+    """`10/second, 100/minute`, or `name_of_the_function()`."""
+    if isinstance(rates, tuple):
+        return ", ".join(map(shown_rate, rates))
+    return f"{getattr(rates, '__name__', 'custom')}()"
+
+
 def spoken_rate(rate: Rate) -> str:
     """`100 requests per minute`, `5 requests per 90 seconds`: for who has never seen the code."""
     unit = UNITS.get(rate.window_seconds, f"{rate.window_seconds:,} seconds")
     return f"{rate.amount:,} {'request' if rate.amount == 1 else 'requests'} per {unit}"
-
-
-def _shown(rates: Rates | None) -> str:
-    return "unlimited" if rates is None else ", ".join(map(shown_rate, rates))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPMethod
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 from flask import current_app, has_app_context
@@ -16,11 +16,22 @@ from .._config import SetupError
 from .._state import state_of
 from .._view_arguments import FromPath
 from ..guard import declare
-from .calling_code import calling_function
-from .declaration import BLUEPRINT, CLASS, FUNCTION, AddressRateLimit, RateLimit, Rates, Unlimited
+from .calling_code import calling_function, place_of
+from .declaration import (
+    BLUEPRINT,
+    CLASS,
+    FUNCTION,
+    RATES_KEY,
+    AddressRateLimit,
+    RateLimit,
+    Rates,
+    RatesFunction,
+    Unlimited,
+)
+from .named_rates import note_declared
 from .rates import parse_rates
 from .route_limits import checked_cost
-from .settings import ADDRESS, HEADER_PREFIX, KEY_WORDS, STRATEGIES, is_key_word
+from .settings import ADDRESS, HEADER_PREFIX, KEY_WORDS, STRATEGIES, is_key_word, is_name
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,7 +40,6 @@ if TYPE_CHECKING:
 
 Target = TypeVar("Target", bound="Callable[..., Any] | Blueprint")
 
-NAME: Final = re.compile(r"[ -~]{1,64}")
 METHODS: Final = frozenset(HTTPMethod)
 
 
@@ -41,6 +51,13 @@ class Limiting:
         # Where a block stands -> its declaration. One object stands in few places.
         self._blocks: dict[str, RateLimit] = {}
 
+    @property
+    def __name__(self) -> str:
+        """Asked by who takes it for a view: `SetupError`."""
+        raise SetupError(
+            'Write @rate_limit("100/minute"): what stands there is taken for a function that gives the rates.'
+        )
+
     def as_default(self) -> RateLimit:
         """The same as a limit of the settings."""
         if not isinstance(self._declared, RateLimit):
@@ -49,6 +66,7 @@ class Limiting:
 
     def __call__(self, target: Target) -> Target:
         """Declare it on a view, a view class, a blueprint, or a function that is called while a request is served."""
+        note_declared(getattr(self._declared, "name", None))
         if isinstance(target, AnyBlueprint):
             declared = replace(self._declared, width=BLUEPRINT)
             declare_on_blueprint(cast("Blueprint", target), declared, check=_nothing_to_check)
@@ -57,7 +75,7 @@ class Limiting:
             raise SetupError(f"@rate_limit goes on views, functions and blueprints, not on {target!r}.")
         declared = replace(self._declared, width=CLASS if isinstance(target, type) else FUNCTION)
         if isinstance(declared, RateLimit):
-            declared = replace(declared, origin=_place_of(target))
+            declared = replace(declared, origin=place_of(target))
         decorate: Callable[[Any], Any] = declare(declared)
         return cast("Target", decorate(target))
 
@@ -99,7 +117,7 @@ class Limiting:
 
 
 def rate_limit(  # noqa: PLR0913 - each an option of its own, keyword only
-    rates: str | None,
+    rates: str | Callable[..., Any] | EllipsisType | None = ...,
     *,
     key: str | Callable[..., Any] = "actor",
     name: str | None = None,
@@ -110,6 +128,10 @@ def rate_limit(  # noqa: PLR0913 - each an option of its own, keyword only
     methods: Iterable[str] | None = None,
 ) -> Limiting:
     """Answer callers 429 who come more often than `rates` say: `"100/minute"`, or several as `"10/second; 100/minute"`.
+
+    `rates` may be a function of path arguments, asked in each request, that gives such a text, or None for no limit: what
+    it gives that is neither is your error (`ValueError`). What `BACKEND_LIMITS_RATES` has for `name` comes before all of
+    it; with a `name` alone it has to have it.
 
     `key` says who counts as one: `"actor"` (who is authenticated, else the address), `"address"`, `"api_key"` (else as
     `"actor"`), `"header:X-Name"` (else the address), or a function of path arguments that gives text. Each method of
@@ -127,18 +149,23 @@ def rate_limit(  # noqa: PLR0913 - each an option of its own, keyword only
         if (key, name, cost, when, tiers, strategy) != ("actor", None, 1, None, None, None):
             raise SetupError("@rate_limit(None) limits nothing: it takes methods= and nothing else.")
         return Limiting(Unlimited(methods=chosen))
-    given = _problems(key=key, name=name, cost=cost, when=when, strategy=strategy)
+    called = f"@rate_limit({'' if rates is ... else repr(rates)})"
+    given = _wrong_rates(rates, name=name, tiers=tiers) or _problems(
+        key=key, name=name, cost=cost, when=when, strategy=strategy
+    )
     if given:
-        raise SetupError(f"@rate_limit({rates!r}): {given}")
+        raise SetupError(f"{called}: {given}")
     # Who calls has to be known for a tier, whatever is counted.
     is_early = not tiers and isinstance(key, str) and (key == ADDRESS or key.startswith(HEADER_PREFIX))
     kind = AddressRateLimit if is_early else RateLimit
-    base, by_role = _rates(rates), read_tiers(tiers)
-    smallest = min(rate.amount for given in (base, *dict(by_role).values()) for rate in given or ())
-    if isinstance(cost, int) and cost > smallest:
-        raise SetupError(
-            f"@rate_limit({rates!r}): cost={cost} is more than {smallest}, so it never fits; raise the rate."
-        )
+    base: Rates | RatesFunction | None = None
+    if rates is not ...:
+        base = rates if callable(rates) else _rates(rates)
+    by_role = read_tiers(tiers)
+    fixed = (base if isinstance(base, tuple) else None, *dict(by_role).values())
+    smallest = min((rate.amount for given in fixed for rate in given or ()), default=None)
+    if isinstance(cost, int) and smallest is not None and cost > smallest:
+        raise SetupError(f"{called}: cost={cost} is more than {smallest}, so it never fits; raise the rate.")
     return Limiting(
         kind(
             rates=base,
@@ -171,12 +198,23 @@ def _rates(text: Any) -> Rates:
         raise SetupError(f"@rate_limit: {error}") from None
 
 
+def _wrong_rates(rates: Any, *, name: Any, tiers: Any) -> str:
+    """A sentence about rates that are neither a text nor a function that can be asked."""
+    if rates is ... and name is None:
+        return f'write rates such as "100/minute", or the name= of some in {RATES_KEY}.'
+    if not callable(rates):
+        return ""
+    if isinstance(rates, type) or not isinstance(rates, Hashable):
+        return "that is no function; write rates, or a function that gives them."
+    return "tiers= goes with rates that are a text; a function can ask itself who calls." if tiers else ""
+
+
 def _problems(*, key: Any, name: Any, cost: Any, when: Any, strategy: Any) -> str:
     """A sentence about the first that is wrong."""
     is_function = callable(key) and isinstance(key, Hashable)
     if not is_function and not (isinstance(key, str) and is_key_word(key)):
         return f"key={key!r}; write one of {', '.join(KEY_WORDS)}, header:X-Name, or a function."
-    if name is not None and not (isinstance(name, str) and NAME.fullmatch(name) and name.strip()):
+    if name is not None and not is_name(name):
         return f"name={name!r}; write up to 64 printable ASCII characters."
     if not callable(cost) and (isinstance(cost, bool) or not isinstance(cost, int) or cost < 1):
         return f"cost={cost!r}; write a whole number, at least 1, or a function that gives one."
@@ -196,11 +234,6 @@ def _methods(methods: Any) -> frozenset[str] | None:
             f'@rate_limit(methods={methods!r}): write methods, as in ["GET", "POST"]; there are {", ".join(sorted(METHODS))}.'
         )
     return frozenset(item.upper() for item in chosen)
-
-
-def _place_of(target: Any) -> str:
-    name = getattr(target, "__qualname__", type(target).__qualname__)
-    return f"{getattr(target, '__module__', '')}.{name}"
 
 
 def _nothing_to_check(view: Any) -> None:

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from ..declarations import Declaration
+    from .named_rates import NamedRates
 
 
 class DefaultLimits:
     """Of one app; `declared` is None where it has none."""
 
-    def __init__(self, app: Flask, declared: RateLimit | None) -> None:
+    def __init__(self, app: Flask, declared: RateLimit | None, *, named: NamedRates) -> None:
         self._app = app
+        self._named = named
         self._routes = ApiRoutes(app, ())
         self.declared = declared
 
@@ -33,9 +35,13 @@ class DefaultLimits:
         return () if self.serves_files(endpoint) else (declared,)
 
     def in_force(self, said: tuple[Declaration, ...], method: str) -> tuple[Declaration, ...]:
-        """`said` without the limits that `rate_limit(None)` takes the view out of."""
+        """`said` without the limits that `rate_limit(None)` takes the view out of, the others with the rates of the app."""
         gone = lifted(said, method)
-        return tuple(item for item in said if id(item) not in gone) if gone else said
+        return tuple(
+            self._named.in_force(item) if isinstance(item, RateLimit) else item
+            for item in said
+            if id(item) not in gone
+        )
 
     def serves_files(self, endpoint: str) -> bool:
         """Whether it is the static files of a blueprint: they are never limited."""

@@ -20,7 +20,8 @@ from .request_limits import Outcome, RequestLimits, current_request, keep, limit
 from .route_limits import Policy, RouteLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from typing import TypeAlias
 
     from flask import Flask, Request
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from .protocols import Charge, Windows
     from .refusals import Refusals
     from .route_limits import Limit, RouteReader
+
+    Due: TypeAlias = list[tuple[Limit, Charge]]
 
 NO_ROUTE: Final = RouteLimits()
 MAX_TOLD: Final = 10_000
@@ -125,15 +128,13 @@ class Enforcement:
 
     def decide_route(self, current: RequestLimits) -> None:
         """All that is declared on the route."""
-        route = current.route
-        due = current.pending
+        route, due, after = current.route, current.pending, current.route.after
         if due is None:
-            due = _charges(current, route.before)
-        for policy in route.after:
-            # Who fails to authenticate does not come to the limits by identity: the 401 follows
-            if policy.is_by_identity and route.is_for_known and current.caller() is None:
-                continue
-            policy.add_charges(current, due)
+            due = self._gather(current, route.before, [])
+        # Who fails to authenticate does not come to the limits by identity: the 401 follows
+        if after and route.is_for_known and current.caller() is None:
+            after = tuple(policy for policy in after if not policy.is_by_identity)
+        self._gather(current, after, due)
         current.decided, current.pending = True, None
         self._decide(current, due)
 
@@ -179,8 +180,22 @@ class Enforcement:
 
     def _look(self, current: RequestLimits) -> None:
         if current.pending is None:
-            current.pending = _charges(current, current.route.before)
+            current.pending = self._gather(current, current.route.before, [])
             self._refuse_known(current, current.pending)
+
+    def _gather(self, current: RequestLimits, policies: Iterable[Policy], due: Due) -> Due:
+        """`due`, with what all of `policies` want; where a function of the user fails, the others count all the same."""
+        failure: Exception | None = None
+        for policy in policies:
+            try:
+                policy.add_charges(current, due)
+            except Exception as error:  # noqa: BLE001 - it goes on below
+                failure = failure or error
+        if failure is not None:
+            current.pending = due
+            self._decide_waiting(current, failure)
+            raise failure
+        return due
 
     def _decide_waiting(self, current: RequestLimits, error: Exception) -> None:
         """Who is not let in has made a request all the same; too many of them, and that is what they are told."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,21 +10,23 @@ from typing import TYPE_CHECKING, Any, Final
 from .._config import SetupError
 from ..declarations import Phase
 from ..guard import declarations_of
-from .declaration import RateLimit, lifted, shown_rate, spoken_rate
+from .calling_code import place_of
+from .declaration import RateLimit, lifted, shown_rates, spoken_rate
 from .keys import bounded
+from .limit_choice import LimitsByFunction, LimitsByRole
 from .protocols import Charge
 from .settings import ACTOR, ADDRESS, API_KEY, KEY_WORDS
 
 if TYPE_CHECKING:
-    from .declaration import Rates
+    from .declaration import Rates, RatesFunction
     from .default_limits import DefaultLimits
     from .keys import CallerKey, CallerKeys
     from .metrics import Decisions
+    from .named_rates import NamedRates
     from .rates import Rate
     from .request_limits import RequestLimits
 
 UNLIKE_NAME: Final = re.compile(r"[^a-z0-9]+")
-MAX_KNOWN_ROLES: Final = 1_000
 MAX_COST: Final = 1_000_000_000  # more than any limit lets through: it never fits either
 UNIT_OF: Final = {1: "second", 60: "minute", 3_600: "hour", 86_400: "day"}
 DEFAULT: Final = "default"
@@ -52,31 +53,29 @@ class Limit:
 
 
 class Policy:
-    """A declaration in one place: on a route, or on a function. Threads share it."""
+    """A declaration in one place: on a route, or on a function. Threads share it.
 
-    __slots__ = (
-        *("_base", "_by", "_cost", "_is_plain", "_tiers", "_tiers_of", "_when"),
-        *("declared", "is_by_identity"),
-    )
+    `limits` hold for all requests, or say which hold for one.
+    """
+
+    __slots__ = ("_base", "_by", "_choose", "_cost", "_is_plain", "_when", "declared", "is_by_identity")
 
     def __init__(
         self,
         declared: RateLimit,
         by: CallerKey,
-        *,
-        base: tuple[Limit, ...],
-        tiers: Mapping[str, tuple[Limit, ...]],
+        limits: tuple[Limit, ...] | LimitsByRole | LimitsByFunction,
     ) -> None:
         self.declared = declared
         self.is_by_identity = declared.key in (ACTOR, API_KEY)
         self._by = by
-        self._base = base
-        self._tiers = tiers
-        self._tiers_of: dict[tuple[str, ...], tuple[Limit, ...]] = {}
+        self._base = limits if isinstance(limits, tuple) else ()
+        self._choose = None if isinstance(limits, tuple) else limits
         self._cost = declared.cost
         self._when = declared.when
         has_word = isinstance(declared.key, str) and declared.key in KEY_WORDS
-        self._is_plain = has_word and isinstance(declared.cost, int) and declared.when is None
+        has_function = declared.when is not None or isinstance(limits, LimitsByFunction)
+        self._is_plain = has_word and isinstance(declared.cost, int) and not has_function
 
     def add_charges(self, current: RequestLimits, due: list[tuple[Limit, Charge]]) -> None:
         """What the request of `current` has to pay, appended to `due`."""
@@ -88,25 +87,10 @@ class Policy:
         if caller is None:
             return
         cost = self._cost if isinstance(self._cost, int) else checked_cost(current.value_of(self._cost))
-        for limit in self._limits_for(current) if self._tiers else self._base:
+        for limit in self._base if self._choose is None else self._choose(current):
             rate = limit.rate
             charge = Charge(limit.prefix + caller, rate.amount, rate.window_seconds, cost, limit.strategy)
             due.append((limit, charge))
-
-    def _limits_for(self, current: RequestLimits) -> tuple[Limit, ...]:
-        """The widest of the tiers that the caller has a role for."""
-        caller = current.caller()
-        if caller is None:
-            return self._base
-        roles = tuple(caller.roles)
-        found = self._tiers_of.get(roles)
-        if found is None:
-            fitting = [self._tiers[role] for role in roles if role in self._tiers]
-            found = max(fitting, key=_width, default=self._base)
-            if len(self._tiers_of) >= MAX_KNOWN_ROLES:
-                self._tiers_of = {}
-            self._tiers_of[roles] = found
-        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -128,8 +112,8 @@ class RouteLimits:
 class RouteReader:
     """Reads limits off declarations, for one app; shared by threads.
 
-    `strategy` counts where a declaration does not say, `defaults` hold where there is none, and `count` makes the counters
-    of a policy.
+    `strategy` counts where a declaration does not say, `named` are rates by name, `defaults` hold where there is none, and
+    `count` makes the counters of a policy.
     """
 
     def __init__(
@@ -137,17 +121,20 @@ class RouteReader:
         *,
         keys: CallerKeys,
         strategy: str,
+        named: NamedRates,
         defaults: DefaultLimits,
         count: Callable[[str], Decisions],
     ) -> None:
         self._keys = keys
         self._strategy = strategy
+        self._named_rates = named
         self._defaults = defaults
         self._count = count
         self._named: dict[str, tuple[Any, ...]] = {}
 
     def route(self, endpoint: str, method: str, view: Any) -> RouteLimits:
         """Those of `method` (in capitals) of `endpoint`, whose view is `view`; HEAD counts as the GET it is."""
+        self._named_rates.tell_unused()
         declared = declarations_of(view, method) if view is not None else ()
         found = {id(item): item for item in declared if isinstance(item, RateLimit) and item.counts(method)}
         if self._defaults.serves_files(endpoint):
@@ -176,7 +163,8 @@ class RouteReader:
         return self._policy(declared, f"f={bounded(origin)}", _Names(), where)
 
     def _policy(self, declared: RateLimit, place: str, names: _Names, where: str) -> Policy:
-        self._note_name(declared)
+        chosen = self._named_rates.of(declared)
+        self._note_name(declared, chosen)
         if declared.name is not None:
             bucket = f"n={bounded(declared.name)}"
         else:
@@ -189,17 +177,23 @@ class RouteReader:
                 for rate in rates
             )
 
+        by = self._keys.of(declared.key)
+        if not isinstance(chosen, tuple):
+            return Policy(declared, by, LimitsByFunction(chosen, limits))
+        base = limits(chosen)
         tiers = {role: limits(rates or ()) for role, rates in declared.tiers}
-        return Policy(declared, self._keys.of(declared.key), base=limits(declared.rates), tiers=tiers)
+        return Policy(declared, by, LimitsByRole(base, tiers) if tiers else base)
 
-    def _note_name(self, declared: RateLimit) -> None:
+    def _note_name(self, declared: RateLimit, rates: Rates | RatesFunction) -> None:
         """Refuse a name that stands for other rates elsewhere: what has one name is meant to be counted together."""
         if declared.name is None:
             return
-        said = (declared.rates, declared.tiers, declared.strategy)
+        # A function may be made anew each time that its block is entered.
+        given = rates if isinstance(rates, tuple) else place_of(rates)
+        said = (given, declared.tiers, declared.strategy)
         known = self._named.setdefault(declared.name, said)
         if known != said:
-            here, there = (", ".join(map(shown_rate, rates)) for rates in (declared.rates, known[0]))
+            here, there = (item if isinstance(item, str) else shown_rates(item) for item in (given, known[0]))
             raise SetupError(
                 f"rate_limit(name={declared.name!r}) is {here} at {declared.origin or 'a blueprint'}, and {there} elsewhere: "
                 "limits of one name count together, so give them the same rates, tiers and strategy, or other names."
@@ -247,14 +241,6 @@ def _title(declared: RateLimit, where: str) -> str:
 
 def _unit(rate: Rate) -> str:
     return UNIT_OF.get(rate.window_seconds, f"{rate.window_seconds}s")
-
-
-def _width(limits: tuple[Limit, ...]) -> tuple[float, int]:
-    """How much is let through in the long run, then at once; all of it where there is no limit."""
-    if not limits:
-        return (math.inf, 0)
-    lasting = min(limit.rate.amount / limit.rate.window_seconds for limit in limits)
-    return (lasting, min(limit.rate.amount for limit in limits))
 
 
 def _structured_string(text: str) -> str:

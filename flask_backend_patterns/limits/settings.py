@@ -12,6 +12,7 @@ from .._config import FeatureSettings, setting
 STRATEGIES = FIXED_WINDOW, SLIDING_WINDOW, GCRA = "fixed-window", "sliding-window-counter", "gcra"
 KEY_WORDS = ACTOR, ADDRESS, API_KEY = "actor", "address", "api_key"
 HEADER_PREFIX = "header:"
+NAME = re.compile(r"[ -~]{1,64}")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # a token (RFC 9110, 5.6.2)
 
 
@@ -31,6 +32,10 @@ class LimitsSettings(FeatureSettings):
     default_tiers: Any = setting(
         None,
         doc='Other rates by role in place of the default (`{"partner": "1000/minute"}`); of several the widest counts.',
+    )
+    rates: Any = setting(
+        None,
+        doc='Rates of limits by their name, in place of what the code says (`{"checkout": "10/minute; 100/hour"}`).',
     )
     strategy: str = setting(
         SLIDING_WINDOW,
@@ -81,3 +86,8 @@ def is_key_word(text: str) -> bool:
     return text in KEY_WORDS or (
         text.startswith(HEADER_PREFIX) and HEADER_NAME.fullmatch(text, len(HEADER_PREFIX)) is not None
     )
+
+
+def is_name(name: Any) -> bool:
+    """Whether a limit may be called that."""
+    return isinstance(name, str) and NAME.fullmatch(name) is not None and bool(name.strip())

@@ -21,6 +21,7 @@ from .headers import header_pass
 from .keys import CallerKeys
 from .login_limit import LoginLimit, login_limit_enforcer
 from .metrics import MEANING, NAME, UNCOUNTED, Decisions
+from .named_rates import NamedRates, read_named_rates
 from .networks import Networks
 from .places import Places
 from .protocols import Caller, Feed, Windows
@@ -59,10 +60,12 @@ def build(
     `identify` gives the authenticated caller of the request being served, None for anonymous ones.
     """
     problems: list[str] = []
-    defaults = DefaultLimits(app, _default(settings, problems))
+    default, rates = _default(settings, problems), read_named_rates(settings.rates, problems)
     exempt = _networks(settings, problems)
     if problems:
         raise ConfigError(problems)
+    named = NamedRates(rates, log=base.log)
+    defaults = DefaultLimits(app, default, named=named)
     refusals = Refusals()
     front = FrontRefusals(_credential_headers(app), rule_of=Places(app).rule)
     for listener in (refusals.hear, front.hear):
@@ -72,7 +75,7 @@ def build(
         identify=identify, exempt=exempt, knows_proxies=app.config.get(PROXIES_KEY) is not None, log=base.log
     )
     count = _counting(base)
-    reader = RouteReader(keys=keys, strategy=settings.strategy, defaults=defaults, count=count)
+    reader = RouteReader(keys=keys, strategy=settings.strategy, named=named, defaults=defaults, count=count)
     redis = base.redis
     return LimitsState(
         settings=settings,
