@@ -97,8 +97,9 @@ def test_caches_are_back(run, back_at):
         for one in run.between(back_at, run.ended_at, kind):
             loads.setdefault((one.item, one.version), set()).add(one.load)
         assert len(loads) > 4
-        # a change may overtake a load, which then serves its own callers only
-        assert sum(len(found) == 1 for found in loads.values()) > len(loads) * 0.7
+        # A change may overtake a load, which then serves its own callers only: on a busy machine often. Processes that
+        # did not share would have a load each of every version.
+        assert sum(len(found) == 1 for found in loads.values()) > len(loads) * 0.4
 
 
 def test_nothing_stale_is_served_for_long(run, back_at):
