@@ -32,6 +32,7 @@ class Exchange:
         "_passes",
         "_start_response",
         "address",
+        "content_length",
         "environ",
         "headers",
         "request",
@@ -47,6 +48,7 @@ class Exchange:
         self.started = perf_counter()
         self.status: int | None = None  # until the app has said one
         self.headers: list[tuple[str, str]] = []
+        self.content_length: str | None = None  # as the app has said it
         self.request_id: str | None = None
         self.route: str | None = None  # the rule, never the path
         self.request: Request | None = None  # Flask's, from the moment the response starts
@@ -68,7 +70,8 @@ class Exchange:
             self.request = request
             if request.url_rule is not None:
                 self.route = request.url_rule.rule
-        present = {name.lower() for name, _ in headers}
+        present = {name.lower(): value for name, value in headers}
+        self.content_length = present.get("content-length")
         try:
             for contribute in self._passes:
                 contribute(self, headers, present)

@@ -23,9 +23,11 @@ ACTOR_ASKED_KEY = "flask_backend_patterns.actor_asked"
 # What a `Limiter` on our windows refused in this request: (amount, seconds) of the limit -> seconds until it fits.
 LIMITER_WAITS_KEY = "flask_backend_patterns.limiter_waits"
 
-# Sees each response's header list before it is sent, and the names (in lower case) that are already on it; adds, and
-# joins `Vary`, but changes nothing that the app has set.
-HeaderPass: TypeAlias = "Callable[[Exchange, list[tuple[str, str]], set[str]], None]"
+# What is on a response: names in lower case -> values, of several lines the last one's.
+Present: TypeAlias = dict[str, str]
+# Sees each response's header list before it is sent, and what the app has put on it; adds, and joins `Vary`, but changes
+# nothing that the app has set. Who adds what others look for puts it into both.
+HeaderPass: TypeAlias = "Callable[[Exchange, list[tuple[str, str]], Present], None]"
 # Answers a GET or HEAD of its path before the app sees it; None leaves the request to the app.
 Answer: TypeAlias = "Callable[[Request], Response | None]"
 # The status line, the headers (to which more are added) and the body of a response.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .._boundary import Exchange
-    from .._contribution import EventLog
+    from .._contribution import EventLog, Present
 
     Target = TypeVar("Target", bound=Callable[..., Any])
 
@@ -263,7 +263,7 @@ def contribution(
         text = "Requests to deprecated routes."
         uses = UseCounter(metrics.counter(METRIC_NAME, text, METRIC_LABELS), caller=caller, log=log)
 
-    def headers(exchange: Exchange, sent: list[tuple[str, str]], present: set[str]) -> None:
+    def headers(exchange: Exchange, sent: list[tuple[str, str]], present: Present) -> None:
         declaration = find(exchange)
         if declaration is None:
             return
@@ -305,17 +305,18 @@ def _known_method(method: str) -> str:
     return method if method in METHODS else OTHER_METHODS
 
 
-def add_headers(declaration: Deprecated, sent: list[tuple[str, str]], present: set[str]) -> None:
+def add_headers(declaration: Deprecated, sent: list[tuple[str, str]], present: Present) -> None:
     """Add what `declaration` says to the headers of a response; what the app has set itself is kept.
 
-    `present` are the names in `sent`, in lower case. Links are joined to those that are there (RFC 8288).
+    Links are joined to those that are there (RFC 8288).
     """
-    if "deprecation" not in present:
-        sent.append(("Deprecation", f"@{declaration.since}"))
-        present.add("deprecation")
-    if declaration.sunset is not None and "sunset" not in present:
-        sent.append(("Sunset", http_date(declaration.sunset)))
-        present.add("sunset")
+    added = {"Deprecation": f"@{declaration.since}"}
+    if declaration.sunset is not None:
+        added["Sunset"] = http_date(declaration.sunset)
+    for name, value in added.items():
+        if name.lower() not in present:
+            sent.append((name, value))
+            present[name.lower()] = value
     positions = [index for index, (name, _) in enumerate(sent) if name.lower() == "link"]
     said = ", ".join(sent[index][1] for index in positions)
     links = ", ".join(
@@ -325,10 +326,11 @@ def add_headers(declaration: Deprecated, sent: list[tuple[str, str]], present: s
         return
     if positions:
         name, value = sent[positions[-1]]
-        sent[positions[-1]] = (name, f"{value}, {links}" if value else links)
+        present["link"] = f"{value}, {links}" if value else links
+        sent[positions[-1]] = (name, present["link"])
     else:
+        present["link"] = links
         sent.append(("Link", links))
-        present.add("link")
 
 
 def _has_link(header: str, relation: str) -> bool:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .._boundary import Exchange
-    from .._contribution import EventLog
+    from .._contribution import EventLog, Present
     from .._shared_redis import SharedRedis
     from .._wrapped import WrappedExtensions
     from .failures import Failures
@@ -301,7 +301,7 @@ def _longest_foreign_token(config: Mapping[str, Any]) -> float:
 def contribution() -> Contribution:
     """What is sent to a caller who was asked for is for that caller: no cache on the way may keep it unasked."""
 
-    def headers(exchange: Exchange, sent: list[tuple[str, str]], present: set[str]) -> None:
+    def headers(exchange: Exchange, sent: list[tuple[str, str]], present: Present) -> None:
         environ = exchange.environ
         if ACTOR_MATTERS_KEY in environ and ACTOR_ID_KEY in environ and "cache-control" not in present:
             sent.append(("Cache-Control", "private, no-cache"))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._boundary import Exchange
-    from .._contribution import HeaderPass
+    from .._contribution import HeaderPass, Present
     from .request_limits import Outcome
     from .settings import LimitsSettings
 
@@ -24,7 +24,7 @@ def header_pass(settings: LimitsSettings, *, clock: Callable[[], float] = time.t
     """Adds what the app has not set itself. `clock` gives seconds since the epoch."""
     with_headers, with_legacy = settings.headers, settings.legacy_headers
 
-    def add(exchange: Exchange, sent: list[tuple[str, str]], present: set[str]) -> None:
+    def add(exchange: Exchange, sent: list[tuple[str, str]], present: Present) -> None:
         asked = exchange.request
         current = None if asked is None else limits_of(asked)
         if current is None or not current.outcomes:
@@ -40,7 +40,7 @@ def header_pass(settings: LimitsSettings, *, clock: Callable[[], float] = time.t
     return add
 
 
-def _add_standard(outcomes: Sequence[Outcome], sent: list[tuple[str, str]], present: set[str]) -> None:
+def _add_standard(outcomes: Sequence[Outcome], sent: list[tuple[str, str]], present: Present) -> None:
     if "ratelimit-policy" not in present:
         sent.append(("RateLimit-Policy", ", ".join([limit.policy_text for limit, _ in outcomes])))
     if "ratelimit" not in present:
@@ -53,7 +53,7 @@ def _add_standard(outcomes: Sequence[Outcome], sent: list[tuple[str, str]], pres
 
 
 def _add_legacy(
-    outcomes: Sequence[Outcome], sent: list[tuple[str, str]], present: set[str], now: float
+    outcomes: Sequence[Outcome], sent: list[tuple[str, str]], present: Present, now: float
 ) -> None:
     """Those of the limit that is nearest to its end; `-Reset` in seconds since the epoch, as Flask-Limiter has it."""
     stood = [(limit, standing) for limit, standing in outcomes if standing is not None]

@@ -49,7 +49,7 @@ def event_of(exchange: Exchange) -> dict[str, Any]:
         "route": exchange.route,
         "status": exchange.status,
         "duration_ms": round(exchange.elapsed_ms(), 2),
-        "bytes": _content_length(exchange.headers),
+        "bytes": _number(exchange.content_length),
         "request_id": exchange.request_id,
     }
     actor_id = environ.get(ACTOR_ID_KEY)
@@ -63,8 +63,5 @@ def _decoded(path: str) -> str:
     return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
-def _content_length(headers: list[tuple[str, str]]) -> int | None:
-    for name, value in headers:
-        if name.lower() == "content-length":
-            return int(value) if value.isdecimal() else None
-    return None
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .._boundary import Exchange
-    from .._contribution import Answer
+    from .._contribution import Answer, Present
     from .metrics import Metrics
     from .settings import ObservabilitySettings
 
@@ -53,7 +53,7 @@ def contribution(app: Flask, state: ObservabilityState) -> Contribution:
     def begin(exchange: Exchange) -> None:
         exchange.request_id = exchange.environ[REQUEST_ID_KEY] = accept_or_make(exchange.environ)
 
-    def headers(exchange: Exchange, sent: list[tuple[str, str]], present: set[str]) -> None:
+    def headers(exchange: Exchange, sent: list[tuple[str, str]], present: Present) -> None:
         if "x-request-id" not in present and exchange.request_id is not None:
             sent.append(("X-Request-ID", exchange.request_id))
         if wants_timing or (wants_timing is None and app.debug):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from .._contribution import Present
     from .settings import SecuritySettings
 
 ANY_ORIGIN = "*"
@@ -69,16 +70,21 @@ def answer_cors(app: Flask, settings: SecuritySettings) -> Callable[[Response], 
     return add_cors_headers
 
 
-def vary_on_origin(sent: list[tuple[str, str]], present: set[str]) -> None:
+def vary_on_origin(sent: list[tuple[str, str]], present: Present) -> None:
     """Add `Vary: Origin`, for caches in between, to whatever `Vary` there is; on every response, with `Origin` or not."""
-    if "vary" not in present:
+    last = present.get("vary")
+    if last is None:
         sent.append(VARY_ON_ORIGIN)
-        return
-    lines = [(index, value) for index, (name, value) in enumerate(sent) if name.lower() == "vary"]
-    named = {field.strip().lower() for _, value in lines for field in value.split(",")}
-    if named.isdisjoint(("origin", "*")):
-        index, value = lines[0]
-        sent[index] = ("Vary", f"{value}, Origin")
+    elif not _names_origin(last):
+        lines = [(index, value) for index, (name, value) in enumerate(sent) if name.lower() == "vary"]
+        if not any(_names_origin(value) for _, value in lines):
+            index, value = lines[0]
+            sent[index] = ("Vary", f"{value}, Origin")
+
+
+@lru_cache(maxsize=64)
+def _names_origin(vary: str) -> bool:
+    return any(field.strip().lower() in {"origin", "*"} for field in vary.split(","))
 
 
 def _exactly(origin: str) -> re.Pattern[str]:

@@ -10,7 +10,7 @@ from .cors import ANY_ORIGIN, vary_on_origin
 if TYPE_CHECKING:
     from .._api_routes import ApiRoutes
     from .._boundary import Exchange
-    from .._contribution import HeaderPass
+    from .._contribution import HeaderPass, Present
     from .settings import SecuritySettings
 
 # JSON is no document: nothing in it may load anything, and nobody may frame it (OWASP REST Security Cheat Sheet).
@@ -32,11 +32,13 @@ def header_pass(settings: SecuritySettings, routes: ApiRoutes) -> HeaderPass:
     hsts = _strict_transport_security(settings)
     varies = bool(settings.cors_origins) and ANY_ORIGIN not in settings.cors_origins
 
-    def add(exchange: Exchange, sent: list[tuple[str, str]], present: set[str]) -> None:
+    def add(exchange: Exchange, sent: list[tuple[str, str]], present: Present) -> None:
         for key, header in always:
             if key not in present:
                 sent.append(header)
-        for key, header in for_api if is_api_json(exchange, sent, routes) else for_pages:
+        for key, header in (
+            for_api if is_api_json(exchange, present.get("content-type"), routes) else for_pages
+        ):
             if key not in present:
                 sent.append(header)
         if (
@@ -51,15 +53,12 @@ def header_pass(settings: SecuritySettings, routes: ApiRoutes) -> HeaderPass:
     return add
 
 
-def is_api_json(exchange: Exchange, sent: list[tuple[str, str]], routes: ApiRoutes) -> bool:
+def is_api_json(exchange: Exchange, content_type: str | None, routes: ApiRoutes) -> bool:
     """Whether this response is JSON of an API route."""
     request = exchange.request
-    if request is None:
+    if request is None or content_type is None:
         return False
-    for name, value in sent:
-        if name.lower() == "content-type":
-            return _is_json(value) and routes.covers(request)
-    return False
+    return _is_json(content_type) and routes.covers(request)
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from .safety import require_safe
 
 if TYPE_CHECKING:
     from ..._boundary import Exchange
+    from ..._contribution import Present
 
 # In the WSGI environment: what the view being called declares.
 DECLARED_KEY: Final = "flask_backend_patterns.cache_control"
@@ -46,11 +47,11 @@ class CacheControlEnforcement:
 def contribution() -> Contribution:
     """Has to come before that of authentication, which adds `private, no-cache` where nothing is said."""
 
-    def headers(exchange: Exchange, sent: list[tuple[str, str]], present: set[str]) -> None:
+    def headers(exchange: Exchange, sent: list[tuple[str, str]], present: Present) -> None:
         said = exchange.environ.get(DECLARED_KEY)
         if said is None or "cache-control" in present or (exchange.status or 500) >= MIN_ERROR_STATUS:
             return
-        sent.append(("Cache-Control", WITH_COOKIE if "set-cookie" in present else said))
-        present.add("cache-control")
+        control = present["cache-control"] = WITH_COOKIE if "set-cookie" in present else said
+        sent.append(("Cache-Control", control))
 
     return Contribution(headers=headers)

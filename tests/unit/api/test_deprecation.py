@@ -35,7 +35,7 @@ def declared(**arguments) -> Deprecated:
 
 def sent_by(declaration, *headers):
     sent = list(headers)
-    add_headers(declaration, sent, {name.lower() for name, _ in sent})
+    add_headers(declaration, sent, {name.lower(): value for name, value in sent})
     return sent
 
 
