@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
+from . import _url_adapters
 from ._api_routes import ApiRoutes, takes_path
 from ._boundary import RequestBoundary
 from ._bypassed import look_once
@@ -257,6 +258,7 @@ def failed_logins(app: Flask, settings: Settings, base: Foundation) -> Failures:
 
 def install(app: Flask, state: State, undo: ExitStack) -> None:
     """Put in place what acts inside the app; the order is that in which requests meet it."""
+    _url_adapters.install(app)
     session_teardown.install(app, state.log)
     cache.install(app, state.redis, undo)
     if state.errors:
