@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import g, has_request_context, request
+from flask import g, request
 from werkzeug.local import LocalProxy
 
 from .._contribution import ACTOR_ASKED_KEY, ACTOR_ID_KEY, ACTOR_MATTERS_KEY
@@ -119,13 +119,6 @@ def _remembered(asked: Request, actor: Actor) -> Actor:
     vars(asked)[_ATTRIBUTE] = actor
     asked.environ[ACTOR_ID_KEY] = actor.id
     return actor
-
-
-def known_actor() -> Actor | None:
-    """Whom the request being served was found to come from, if anything has asked yet; reads no credentials."""
-    if not has_request_context():
-        return None
-    return cast("Actor | None", vars(_request()).get(_ATTRIBUTE))
 
 
 def _put_back(kept: dict[str, Any]) -> None:
