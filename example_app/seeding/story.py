@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from faker import Faker
-
 from example_app.repositories.accounts import REVENUE_NAME, customer_account_name
 from example_app.seeding.demo import DEMO_USERS
 
@@ -52,6 +50,10 @@ class Story:
     """Makes up the rows. Ask in the order of the methods, each once: they draw from one stream of chance."""
 
     def __init__(self, sizes: Sizes, *, password_hash: str) -> None:
+        from faker import (
+            Faker,
+        )  # here: it takes a tenth of a second, and every process of the shop knows this module
+
         self._sizes = sizes
         self._password_hash = password_hash
         self._random = random.Random(_SEED)  # noqa: S311 - demo data, to be predictable on purpose
