@@ -45,42 +45,64 @@ class Server:
         return sum(pages) * PAGE_BYTES
 
 
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What the apps stand on: PostgreSQL with the data, Redis, a folder, and the core that is the servers' own."""
+
+    database_url: str
+    redis_url: str
+    folder: Path
+    cores: set[int]
+
+
 @contextmanager
-def servers(names: Sequence[str]) -> Iterator[dict[str, Server]]:
-    """PostgreSQL with the data, Redis, and one server for each app, by its name."""
+def services() -> Iterator[Services]:
+    """For all rounds of a run."""
     cores = sorted(os.sched_getaffinity(0))
     served, rest = {cores[-1]}, set(cores[:-1]) or set(cores)
     os.sched_setaffinity(0, rest)  # children inherit it
     database, redis = PostgresServer(), RedisServer()
-    running: dict[str, Server] = {}
     try:
         with tempfile.TemporaryDirectory(prefix="backend-workload-") as folder:
             database.start()
             redis.start()
             shop.fill(database.url)
-            try:
-                for name in names:
-                    running[name] = _start(name, database.url, redis.url, Path(folder), served)
-                yield running
-            finally:
-                _stop(running)
+            yield Services(database_url=database.url, redis_url=redis.url, folder=Path(folder), cores=served)
     finally:
         redis.close()
         database.close()
         os.sched_setaffinity(0, cores)
 
 
-def _start(name: str, database_url: str, redis_url: str, folder: Path, cores: set[int]) -> Server:
-    port, log = free_port(), folder / f"{name}.log"
-    around = shop.Surroundings(database_url=database_url, redis_url=redis_url, access_log=str(log))
+@contextmanager
+def servers(names: Sequence[str], around: Services) -> Iterator[dict[str, Server]]:
+    """One server for each app, by its name."""
+    running: dict[str, Server] = {}
+    try:
+        for name in names:
+            running[name] = _start(name, around)
+        yield running
+    finally:
+        for server in running.values():
+            server.process.send_signal(signal.SIGTERM)
+        for server in running.values():
+            server.process.wait(20)
+
+
+def _start(name: str, around: Services) -> Server:
+    port = free_port()
+    log = around.folder / f"{name}-{port}.log"
+    environ = shop.Surroundings(
+        database_url=around.database_url, redis_url=around.redis_url, access_log=str(log)
+    ).environ()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--no-log"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--blocking-threads", str(THREADS), f"benchmarks.workload.{name}:create_app"]
     with log.open("ab") as errors:
         process = subprocess.Popen(
-            command, env={**os.environ, **around.environ()}, stdout=subprocess.DEVNULL, stderr=errors
+            command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=errors
         )
-    os.sched_setaffinity(process.pid, cores)  # before it has threads or workers
+    os.sched_setaffinity(process.pid, around.cores)  # before it has threads or workers
     server = Server(process=process, port=port, access_log=log)
     try:
         wait_until_ready(port)
@@ -88,10 +110,3 @@ def _start(name: str, database_url: str, redis_url: str, folder: Path, cores: se
         process.kill()
         raise RuntimeError(f"{name}: {error}\n{log.read_text()[-4_000:]}") from error
     return server
-
-
-def _stop(running: dict[str, Server]) -> None:
-    for server in running.values():
-        server.process.send_signal(signal.SIGTERM)
-    for server in running.values():
-        server.process.wait(20)
