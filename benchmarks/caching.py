@@ -22,6 +22,7 @@ from flask_backend_patterns import BackendPatterns, cached, rate_limit
 from flask_backend_patterns.testing.redis_server import RedisServer
 
 from .in_process import log_to_a_file
+from .speed import BARE, bare_request, slowness, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +87,7 @@ def measure() -> Outcome:
         _wait_until_near()
         healthy = in_turns(
             {
+                BARE: (bare_request(), SLOW_CALLS),
                 NEAR: (lambda: near_item(7), FAST_CALLS),
                 BY_HAND_MEMORY: (lambda: kept_in_memory(7), FAST_CALLS),
                 FROM_REDIS: (lambda: far_item(7), SLOW_CALLS),
@@ -223,19 +225,24 @@ def table(outcome: Outcome) -> bool:
         longest = outcome.longest_ms.get(name)
         note = "" if longest is None else f"   longest of the first calls {longest:.1f} ms"
         print(f"  {name:<24}{median(values):8.2f} ({min(values):.2f} to {max(values):.2f}){note}")
-    loader = median(outcome.outage[LOADER])
+    loader, factor = median(outcome.outage[LOADER]), slowness(outcome.healthy[BARE])
+    print(told(factor))
     found = {
-        "a near hit": (median(outcome.healthy[NEAR]), MAX_NEAR_US, "us"),
-        "a Redis hit": (median(outcome.healthy[FROM_REDIS]), MAX_REDIS_US, "us"),
-        "above the loader, Redis dead": (median(outcome.outage[DEAD]) - loader, MAX_OUTAGE_US, "us"),
-        "above the loader, Redis stopped": (median(outcome.outage[STOPPED]) - loader, MAX_OUTAGE_US, "us"),
+        "a near hit": (median(outcome.healthy[NEAR]), MAX_NEAR_US * factor, "us"),
+        "a Redis hit": (median(outcome.healthy[FROM_REDIS]), MAX_REDIS_US * factor, "us"),
+        "above the loader, Redis dead": (median(outcome.outage[DEAD]) - loader, MAX_OUTAGE_US * factor, "us"),
+        "above the loader, Redis stopped": (
+            median(outcome.outage[STOPPED]) - loader,
+            MAX_OUTAGE_US * factor,
+            "us",
+        ),
     }
     for name, (first, second) in outcome.growth_mb.items():
         about = f"growth by {DISTINCT_KEYS[name]:,} {name}: {first:.0f} MB by the first half, by the second"
         found[about] = (second, first * MAX_GROWTH_SHARE, "MB")
     for name, (value, most, unit) in found.items():
         verdict = "kept" if value <= most else "MISSED"
-        print(f"  {name}: {value:.1f} {unit}; budget {most:.0f} {unit}: {verdict}")
+        print(f"  {name}: {value:.1f} {unit}; budget {most:.1f} {unit}: {verdict}")
     return all(value <= most for value, most, _ in found.values())
 
 
