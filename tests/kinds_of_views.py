@@ -9,6 +9,7 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from flask import Blueprint
 from flask.views import MethodView, View
 
 if TYPE_CHECKING:
@@ -140,3 +141,16 @@ CLASSES = {"class", "plain View class"}
 COMBINATIONS = [
     (kind, foreign) for kind in KINDS for foreign in FOREIGN if kind not in CLASSES or foreign == "alone"
 ]
+
+
+def on_app(app: Any, view: Any) -> None:
+    """The view as `/x`."""
+    app.add_url_rule("/x", "x", view)
+
+
+def in_nested_blueprint(app: Any, view: Any) -> None:
+    """The same, two plain blueprints down."""
+    outer, inner = Blueprint("outer", "outer"), Blueprint("inner", "inner")
+    inner.add_url_rule("/x", "x", view)
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)

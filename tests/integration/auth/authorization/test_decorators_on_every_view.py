@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from flask import Blueprint as FlaskBlueprint
 from flask.views import MethodView
 from marshmallow import Schema, fields
 
@@ -17,7 +16,7 @@ from flask_backend_patterns.auth.decorators import (
 )
 from flask_backend_patterns.auth.policies import policy
 from flask_backend_patterns.guard import declarations_of
-from tests.kinds_of_views import COMBINATIONS, FOREIGN, KINDS, plain_view
+from tests.kinds_of_views import COMBINATIONS, FOREIGN, KINDS, in_nested_blueprint, on_app, plain_view
 
 
 @policy()
@@ -43,17 +42,6 @@ DECORATORS = {
     "policy": (require_policy(even_id), ADMIN, GUEST, 403, 401),
     "secret policy": (require_policy(even_id, secret=True), ADMIN, GUEST, 404, 401),
 }
-
-
-def on_app(shop, view):
-    shop.app.add_url_rule("/x", "x", view)
-
-
-def in_nested_blueprint(shop, view):
-    outer, inner = FlaskBlueprint("outer", "outer"), FlaskBlueprint("inner", "inner")
-    inner.add_url_rule("/x", "x", view)
-    outer.register_blueprint(inner)
-    shop.app.register_blueprint(outer)
 
 
 def require_outcomes(shop, case):
@@ -88,7 +76,7 @@ MEETINGS = list(
 def test_a_decorator_enforces_on_every_kind_of_view(shop, name, kind, foreign, register):
     """Who may, gets 200; who may not, the refusal; the anonymous and the forged, 401; and the audit can see it."""
     case = DECORATORS[name]
-    register(shop, KINDS[kind](FOREIGN[foreign](case[0])))
+    register(shop.app, KINDS[kind](FOREIGN[foreign](case[0])))
     require_outcomes(shop, case)
     endpoint = next(rule.endpoint for rule in shop.app.url_map.iter_rules() if rule.rule == "/x")
     assert len(declarations_of(shop.app.view_functions[endpoint], "GET")) == 1

@@ -9,18 +9,17 @@ from flask.views import MethodView
 from flask_backend_patterns import Blueprint
 from flask_backend_patterns.guard import declarations_of
 from flask_backend_patterns.limits import rate_limit
-from tests.kinds_of_views import COMBINATIONS, FOREIGN, KINDS, hiding, keeping, losing, plain_view
-
-
-def on_app(app, view):
-    app.add_url_rule("/x", "x", view)
-
-
-def in_nested_blueprint(app, view):
-    outer, inner = FlaskBlueprint("outer", "outer"), FlaskBlueprint("inner", "inner")
-    inner.add_url_rule("/x", "x", view)
-    outer.register_blueprint(inner)
-    app.register_blueprint(outer)
+from tests.kinds_of_views import (
+    COMBINATIONS,
+    FOREIGN,
+    KINDS,
+    hiding,
+    in_nested_blueprint,
+    keeping,
+    losing,
+    on_app,
+    plain_view,
+)
 
 
 @pytest.mark.parametrize("key", ["address", "actor"])

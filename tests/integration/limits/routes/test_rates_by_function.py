@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from flask import Blueprint as FlaskBlueprint
 from flask import current_app
 from flask_smorest import Api
 
@@ -18,7 +17,16 @@ from flask_backend_patterns import (
     route_table,
 )
 from flask_backend_patterns.limits import rate_limit
-from tests.kinds_of_views import COMBINATIONS, FOREIGN, KINDS, hiding, plain_async_view, plain_view
+from tests.kinds_of_views import (
+    COMBINATIONS,
+    FOREIGN,
+    KINDS,
+    hiding,
+    in_nested_blueprint,
+    on_app,
+    plain_async_view,
+    plain_view,
+)
 
 
 def rates_of():
@@ -32,17 +40,6 @@ async def rates_of_later():
 class RatesOf:
     def __call__(self):
         return rates_of()
-
-
-def on_app(app, view):
-    app.add_url_rule("/x", "x", view)
-
-
-def in_nested_blueprint(app, view):
-    outer, inner = FlaskBlueprint("outer", "outer"), FlaskBlueprint("inner", "inner")
-    inner.add_url_rule("/x", "x", view)
-    outer.register_blueprint(inner)
-    app.register_blueprint(outer)
 
 
 @pytest.mark.parametrize("key", ["address", "actor"])
