@@ -12,6 +12,7 @@ from flask import request
 
 from ._config import SetupError
 from ._covering import guards_over, held_by
+from ._first_request import at_first_request
 from .guard import declarations_of, guard_of
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from ._boundary import Exchange
     from ._contribution import EventLog, RequestHook
     from .declarations import Declaration
     from .guard import Guard
@@ -38,18 +38,7 @@ def look_once(app: Flask, log: EventLog) -> RequestHook:
     """
     with _LOCK:
         _APPS.add(app)
-    looking = threading.Lock()
-    looked: list[bool] = []
-
-    def begin(_: Exchange) -> None:
-        if looked:
-            return
-        with looking:
-            if not looked:
-                _look(app, log)
-                looked.append(True)
-
-    return begin
+    return at_first_request(lambda: _look(app, log))
 
 
 def bypassed(app: Flask) -> dict[str, list[str]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from .._contribution import Contribution
+from .._first_request import at_first_request
 from .aside import CacheAside
 from .backends.local_feed import LocalFeed
 from .backends.redis_feed import RedisFeed
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from .._boundary import Exchange
     from .._foundation import Foundation
     from .._shared_redis import SharedRedis
     from ..declarations import Declaration
@@ -85,17 +84,10 @@ def contribution(app: Flask, state: CacheState, redis: SharedRedis | None) -> Co
     """
     ours = Contribution() if state.aside is None else view_cache.contribution()
     log = None if state.aside is None else state.aside.log
-    looking = threading.Lock()
-    looked: list[bool] = []
 
-    def begin(_: Exchange) -> None:
-        if looked:
-            return
-        with looking:
-            if not looked:
-                looked.append(True)
-                guard_clear(app, redis)
-                if log is not None:
-                    view_cache.log_unsafe_views(app, log)
+    def look() -> None:
+        guard_clear(app, redis)
+        if log is not None:
+            view_cache.log_unsafe_views(app, log)
 
-    return Contribution(begin=begin, headers=ours.headers)
+    return Contribution(begin=at_first_request(look), headers=ours.headers)
