@@ -6,9 +6,9 @@ import sys
 from statistics import median
 
 from . import authorized, caching, dumping, in_process, over_granian, paging
+from .apps import BARE
 from .workload import figures as workload
 
-BASE = "bare Flask"
 # Issue and PERFORMANCE.md: the always-on parts add at most 40 us, and at most 0.8 of bare Flask's in-process time.
 MAX_ADDED_US = 40.0
 MAX_RATIO = 1.8
@@ -16,11 +16,11 @@ MAX_RATIO = 1.8
 
 def table(title: str, figures: dict[str, list[float]]) -> dict[str, tuple[float, float]]:
     """Print a table; for each app the median of the differences to the base in us, and of the ratios, round by round."""
-    print(f"\n{title}: CPU us a request, median (min to max) of {len(figures[BASE])} interleaved rounds")
+    print(f"\n{title}: CPU us a request, median (min to max) of {len(figures[BARE])} interleaved rounds")
     result = {}
     for name, values in figures.items():
-        added = median(value - base for value, base in zip(values, figures[BASE], strict=True))
-        ratio = median(value / base for value, base in zip(values, figures[BASE], strict=True))
+        added = median(value - base for value, base in zip(values, figures[BARE], strict=True))
+        ratio = median(value / base for value, base in zip(values, figures[BARE], strict=True))
         result[name] = (added, ratio)
         spread = f"{median(values):6.1f} ({min(values):.1f} to {max(values):.1f})"
         print(f"  {name:<22}{spread:<26}+{added:5.1f} us  x{ratio:.2f}")

@@ -31,4 +31,5 @@ def browsers_too() -> Flask:
     return app
 
 
-APPS = {"bare Flask": bare, "always-on parts": always_on, "with CORS, compression": browsers_too}
+BARE = "bare Flask"
+APPS = {BARE: bare, "always-on parts": always_on, "with CORS, compression": browsers_too}

@@ -19,9 +19,9 @@ from werkzeug.test import create_environ
 from flask_backend_patterns import BackendPatterns, issue_tokens, require_permission
 from flask_backend_patterns.testing.redis_server import RedisServer
 
-from .apps import bare
+from .apps import BARE, bare
 from .in_process import cpu_seconds, log_to_a_file
-from .speed import BARE, slowness, told
+from .speed import slowness, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,7 +120,7 @@ def table(measured: tuple[dict[str, list[float]], int]) -> bool:
     for name, values in figures.items():
         added[name] = median(value - base for value, base in zip(values, figures[PLAIN], strict=True))
         print(
-            f"  {name:<22}{median(values):6.1f} ({min(values):.1f} to {max(values):.1f})   +{added[name]:5.1f} us"
+            f"  {name:<22}{median(values):6.1f} ({min(values):.1f} to {max(values):.1f})   {added[name]:+6.1f} us"
         )
     print(f"  Redis commands in {REQUESTS:,} permitted requests: {commands}")
     factor = slowness(figures[BARE])

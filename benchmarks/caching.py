@@ -21,8 +21,9 @@ from flask_caching import Cache
 from flask_backend_patterns import BackendPatterns, cached, rate_limit
 from flask_backend_patterns.testing.redis_server import RedisServer
 
+from .apps import BARE
 from .in_process import log_to_a_file
-from .speed import BARE, bare_request, slowness, told
+from .speed import bare_request, slowness, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable

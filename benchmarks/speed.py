@@ -13,7 +13,6 @@ from .in_process import cpu_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-BARE = "bare Flask"
 BARE_US = 46.0  # a request of bare Flask in process, there (PERFORMANCE.md)
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 ENFORCED_TURNS = 5  # in each round
-WARM_UP = 3_000  # at most: enough for every value to be cached
 MAX_429_SHARE = 1 / 3  # of the request that it refuses
 MAX_MEMORY_RATIO = 1.15
 KIT, BY_HAND = "kit", "by_hand"
@@ -73,7 +72,7 @@ def _measure_kind(
 ) -> None:
     requests = [client.as_bytes(kind.calls(number), tokens) for number in range(kind.requests)]
     for server in running.values():
-        client.run(server.port, requests[:WARM_UP], kind.status)
+        client.run(server.port, requests, kind.status)  # warm: every value is cached
     for turn in range(ENFORCED_TURNS if kind.enforced else 1):
         for app in order[:: -1 if turn % 2 else 1]:
             _measure_once(running[app], requests, kind, figures[app, kind.name])
